@@ -342,6 +342,29 @@ def test_the_queue_of_the_page_takes_messages_of_the_topic_alone() -> None:
     }
 
 
+def test_the_attributes_of_the_page_are_those_of_the_event_beside_them() -> None:
+    """What people publish to a topic of their own passes the filters that the real event would."""
+    (line,) = re.findall(r"^(\{\"type\": \{.*\})$", PAGE.read_text(), re.MULTILINE)
+    told = {name: format_attribute(value) for name, value in build_publication(SHOWN_VIB).attributes.items()}
+    assert json.loads(line) == {
+        name: {"DataType": kind, "StringValue": value} for name, (kind, value) in told.items()
+    }
+    assert f"tests/golden/messages/{SHOWN['esx-drift.orphaned-vib.detected']}/event.json" in PAGE.read_text()
+
+
+def test_what_rings_without_a_new_vib_has_no_change_that_says_one_came() -> None:
+    """So that a handler tells them apart as the page says."""
+    assert [
+        name
+        for name, event in EXAMPLES.items()
+        if _lets_a_critical_vib_appear(event)
+        and ("orphaned_vib", "added", "critical")
+        not in {
+            (change["element"], change["kind"], change["severity"]) for change in event["data"]["changes"]
+        }
+    ] == ["acceptance-of-vib-expired"]
+
+
 @given(tellings())
 def test_the_pager_rings_for_each_critical_vib_that_appears(check: Check) -> None:
     """Whatever else is in the event; and without one only where the event tells of another's critical end."""
