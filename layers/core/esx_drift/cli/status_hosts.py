@@ -219,7 +219,8 @@ def _render_groups(cluster: ClusterStatus, names: Mapping[str, str]) -> Iterator
 
 def _print_findings(cluster: ClusterStatus, names: Mapping[str, str], now: datetime) -> None:
     findings = cluster.row.findings
-    print_line(f"{format_count(len(findings), 'finding')} open" if findings else "Nothing is open.", "bold")
+    nothing = "Nothing is open." if cluster.row.seen else "Nothing is open of what was last seen."
+    print_line(f"{format_count(len(findings), 'finding')} open" if findings else nothing, "bold")
     for finding in findings:
         for line in _render_finding(finding, names, now):
             print_line(line)
