@@ -15,6 +15,7 @@ from esx_drift.domain.text.wording import format_end, format_moment
 from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN
 from tests.paths import GOLDEN
 from tests.simulator import fault_kinds
+from tests.simulator.sessions import USER
 from tests.unit.checking.cloud import cloud
 from tests.unit.checking.decisions.conftest import ca, checking, tls, world
 from tests.unit.checking.decisions.consumer import Consumer
@@ -182,3 +183,18 @@ def put_window(checking: Consumer, world: World) -> None:
     own = {"name": world.watched.name}
     body = json.dumps(fleet(vcenters=[own], maintenance=[window])).encode()
     checking.world.aws.s3.put_object(Bucket="state", Key=FLEET_KEY, Body=body)
+
+
+@pytest.mark.usefixtures("checking")
+def test_a_cluster_that_nobody_can_see_is_not_called_well(drifted: World, run: Run) -> None:
+    """What is open on its vCenter is why; a monitor hears of it by the exit code."""
+    drifted.vcenter.sessions.accounts[USER] = "another"
+    drifted.vcenter.sessions.close_all()
+    for _ in range(2):
+        drifted.wait(600)
+        drifted.dispatch()
+    ran = run("status", "prod-a", "--exit-code")
+    assert ran.code == 1
+    assert f"critical  {drifted.watched.name}: " in ran.out
+    document = json.loads(run("status", "prod-a", "--format", "json").out)
+    assert [finding["kind"] for finding in document["vcenters"][0]["findings"]] == ["vcenter-authentication"]

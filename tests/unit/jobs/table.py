@@ -172,7 +172,10 @@ def _prepare_accept_damage(world: World) -> Message:
     world.aws.s3.put_object(Bucket="state", Key=key, Body=b"{}")
     world.wait(INTERVAL_SECONDS)
     world.dispatch()
-    return _start(world, "check", Person(world).request("accept", VCENTER_LOG))
+    request = Person(world).request("accept", VCENTER_LOG)
+    assert request["decision"] is not None
+    request["decision"]["shown_at"] = world.records(VCENTER_LOG)[-1]["seq"]
+    return _start(world, "check", request)
 
 
 def _is_listing(message: Message) -> bool:

@@ -282,7 +282,12 @@ LEFT = {"kind": "drift-unreviewed", "subject": "", "severity": "critical", "summ
 @pytest.mark.parametrize(
     ("windows", "level", "title", "command"),
     [
-        ([WINDOW], "over", "Maintenance “CHG-2050” is over; nothing stays open · prod-a · vc01", ""),
+        (
+            [WINDOW],
+            "over",
+            "Maintenance “CHG-2050” is over; nothing seen in it is open · prod-a · vc01",
+            "",
+        ),
         (
             [{**WINDOW, "still_open": [LEFT], "still_open_total": 1}],
             "critical",
@@ -292,7 +297,7 @@ LEFT = {"kind": "drift-unreviewed", "subject": "", "severity": "critical", "summ
         (
             [WINDOW, {**WINDOW, "reason": "CHG-1", "by": "fleet file", "name": "night"}],
             "over",
-            "Maintenance is over; nothing stays open · prod-a · vc01",
+            "Maintenance is over; nothing seen in it is open · prod-a · vc01",
             "",
         ),
     ],

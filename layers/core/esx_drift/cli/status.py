@@ -79,7 +79,10 @@ ShownCluster = Annotated[
     typer.Argument(metavar="CLUSTER", help="The name or id of one cluster, to be shown host by host."),
 ]
 ExitCodeOption = Annotated[
-    bool, typer.Option("--exit-code", help="End in 1 if anything of warning or higher is open.")
+    bool,
+    typer.Option(
+        "--exit-code", help="End in 1 if anything of warning or higher is open, or a cluster was not seen."
+    ),
 ]
 
 
@@ -111,10 +114,13 @@ def status(
     elif view.cluster:
         _print_heading(view.cluster.row, view.now)
         print_cluster_status(view.cluster, view.now)
+        for line in _list_vcenter_lines(view):
+            print_line(line, "yellow")
     else:
         _print_fleet(view, stack.read_schedule())
     worst = rank_worst(finding for row in view.rows for finding in row.findings)
-    if exit_code and worst >= rank_severity("warning"):
+    is_unseen = any(row.cluster_id is not None and not row.seen for row in view.rows)
+    if exit_code and (is_unseen or worst >= rank_severity("warning")):
         raise typer.Exit(EXIT_DIFFERENCES)
 
 
@@ -158,7 +164,9 @@ def _read_view(stack: "DeployedStack", cluster: str | None, vcenter: str | None)
         fail(f"{ref.render()} is not watched: it was retired, or a pattern of the fleet file leaves it out")
     record = next((record for record in records if record["cluster"] == ref.cluster), None)
     shown = build_cluster_status(row, record, snapshots.get((ref.vcenter, ref.cluster)))
-    return StatusView(now, [row], shown, None)
+    # What is open on its vCenter is why it is not seen.
+    own = [each for each in rows if each.cluster_id is None and not each.standalone]
+    return StatusView(now, [row, *own], shown, None)
 
 
 def _add_maintenance(row: StatusRow, known: FleetStatus, now: datetime) -> StatusRow:
@@ -184,6 +192,12 @@ def _find_last_scheduled(records: Sequence[Record]) -> datetime | None:
         if record["dispatch"] is not None and record["dispatch"]["trigger"] == "schedule"
     )
     return max(times, default=None)
+
+
+def _list_vcenter_lines(view: StatusView) -> Iterator[str]:
+    """List what is open on the vCenter of the one cluster that is shown."""
+    own = (row for row in view.rows if row.cluster_id is None)
+    return (_render_finding(row, finding, view.now) for row in own for finding in row.findings)
 
 
 def _print_heading(row: StatusRow, now: datetime) -> None:

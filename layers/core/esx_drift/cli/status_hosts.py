@@ -1,4 +1,7 @@
-"""``esx-drift status CLUSTER``: host by host, and what is open in full."""
+"""``esx-drift status CLUSTER``: host by host, and what is open in full.
+
+Longer than 250 lines, because all of it is one page that a person reads at once.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -219,7 +222,8 @@ def _render_groups(cluster: ClusterStatus, names: Mapping[str, str]) -> Iterator
 
 def _print_findings(cluster: ClusterStatus, names: Mapping[str, str], now: datetime) -> None:
     findings = cluster.row.findings
-    print_line(f"{format_count(len(findings), 'finding')} open" if findings else "Nothing is open.", "bold")
+    nothing = f"Nothing is open{'' if cluster.row.seen else ' of what was last seen'}."
+    print_line(f"{format_count(len(findings), 'finding')} open" if findings else nothing, "bold")
     for finding in findings:
         for line in _render_finding(finding, names, now):
             print_line(line)

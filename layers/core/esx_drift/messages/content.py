@@ -53,6 +53,7 @@ from esx_drift.domain.text.wording import (
     format_count,
     format_elapsed,
     format_end,
+    format_moment,
     format_share,
     join_names,
     name_element,
@@ -702,16 +703,22 @@ def _build_maintenance_ended(data: MessageData) -> MessageContent:
     left, total = _list_left_open(data), sum(window["still_open_total"] for _, window in windows)
     open_still = [finding for _, window in windows for finding in window["still_open"]]
     worst: Severity = max((item["severity"] for item in open_still), key=rank_severity, default="info")
-    stays = f"still open: {format_count(total, 'finding')}" if total else "nothing stays open"
+    stays = f"still open: {format_count(total, 'finding')}" if total else "nothing seen in it is open"
+    unseen = [part["since"] for part in data["parts"] if part["coverage"] is None and part["since"]]
     return MessageContent(
         title=f"{render_window_title(data)}; {stays} · {render_place(data)}",
         items=(*_list_ended_lines([window for _, window in windows]), *_list_stays_lines(left, total)),
-        notes=(),
+        notes=(_render_unseen_note(min(unseen)),) if unseen else (),
         next_step=_build_window_step(data) if total else None,
         facts=(*((worst,) if total else ("over",)), *list_record_facts(data["parts"][0])),
         level=worst if total else "over",
         when=_render_window_time([window for _, window in windows], data["now"]),
     )
+
+
+def _render_unseen_note(since: str) -> str:
+    """Say up to when was looked, where maintenance ended by a command: that looks at nothing."""
+    return f"Last checked {format_moment(since)} UTC: what was done since is found by the next check."
 
 
 def _build_maintenance_started(data: MessageData) -> MessageContent:

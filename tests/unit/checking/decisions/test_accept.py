@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from esx_drift.checking.baseline import BaselineReader
 from esx_drift.domain.decisions import list_acceptable_hosts
+from esx_drift.domain.stored.identifiers import make_record_key, make_state_key
 from esx_drift.domain.text.times import format_time
 from esx_drift.errors import RequestRefused
 from esx_drift.journal import MAX_APPEND_ATTEMPTS
@@ -334,3 +335,29 @@ def test_what_is_not_as_accepted_is_told_by_its_net_difference(world: World, per
     world.vcenter.hosts.set_component(first, I40EN, SHIPPED)
     assert ("drift-unreviewed", "resolved") in moved(world.check())
     assert person.accept(person.shown())["events"] == []
+
+
+def _replace(world: World, key: str, body: bytes) -> None:
+    world.aws.s3.delete_object(Bucket="audit", Key=key)
+    world.aws.s3.put_object(Bucket="audit", Key=key, Body=body, IfNoneMatch="*")
+
+
+@pytest.mark.parametrize("shown_at", [None, 1, 99])
+def test_damage_is_not_accepted_on_a_record_that_shows_it_to_nobody(
+    world: World, person: Person, shown_at: int | None
+) -> None:
+    """None was named, that one can't be read by now, or it isn't there."""
+    world.check()
+    key = make_state_key(world.watched.name, PROD_A)
+    world.aws.s3.put_object(Bucket="state", Key=key, Body=b"{}")
+    assert "trail-damaged" in open_kinds(world.check())
+    request = person.request("accept", hosts=person.shown())
+    first = make_record_key(world.watched.name, PROD_A, 1)
+    kept = world.aws.s3.get_object(Bucket="audit", Key=first)["Body"].read()
+    _replace(world, first, b"{}")
+    assert request["decision"] is not None
+    request["decision"]["shown_at"] = shown_at
+    record = answered(world, request)
+    _replace(world, first, kept)
+    assert decided(record)["taken"]
+    assert "trail-damaged" in {each["kind"] for each in record["after"]["findings"].values()}
