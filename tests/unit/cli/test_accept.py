@@ -541,6 +541,15 @@ def test_a_messages_command_asks_a_person_why(world: World, checking: Consumer, 
     assert request["decision"]["reason"] == "CHG-42"
 
 
+@pytest.mark.usefixtures("hosts")
+def test_where_nobody_answers_nothing_is_sent(checking: Consumer, run: Run) -> None:
+    """And a script is told what answers."""
+    ran = run("accept", "domain-c9", *SAYS)
+    assert ran.code == 1
+    assert ran.err == "esx-drift: nothing was sent: nobody is there to answer; --yes answers\n"
+    assert checking.handled == []
+
+
 @pytest.mark.parametrize("command", ["accept", "retire", "maintenance start --for 1h"])
 def test_without_a_person_a_reason_is_needed(run: Run, command: str) -> None:
     """Nobody can be asked; the whole command is said, and what stands for the reason is refused, too."""

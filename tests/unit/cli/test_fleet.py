@@ -240,6 +240,14 @@ def test_without_yes_the_person_is_asked(
     assert (file.read_stored() is not None) == uploaded
 
 
+@pytest.mark.usefixtures("file")
+def test_where_nobody_answers_it_is_said_what_does(write: Write, run: Run) -> None:
+    """A script is told of --yes; who breaks off at a terminal knows that he did."""
+    push = ("fleet", "push", write(), "--bucket", "state")
+    assert run(*push).err.endswith("esx-drift: not uploaded: nobody is there to answer; --yes answers\n")
+    assert run(*push, at_terminal=True).err.endswith("\nAborted!\n")
+
+
 def test_of_two_pushes_at_once_the_second_is_refused(
     file: FleetFile, write: Write, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,6 +116,19 @@ def test_what_was_met_once_is_said_too(drifted: World, run: Run) -> None:
     assert cluster["suspected"] == ["vcenter-unavailable"]
 
 
+def test_what_is_accepted_for_a_time_says_until_when(drifted: World, run: Run) -> None:
+    """Of each such host, for a person and for programs."""
+    assert "Accepted for a time" not in run("status", "prod-a").out
+    host = drifted.vcenter.inventory.hosts_of(PROD_A)[0].host
+    person, until = Person(drifted), "2026-12-25T00:00:00.000Z"
+    person.accept({host: person.shown()[host]}, until=until)
+    assert "\nAccepted for a time: esx01 until 2026-12-24\n" in run("status", "prod-a").out
+    document = json.loads(run("status", "prod-a", "--format", "json").out)
+    assert not list_violations("status", document)
+    (cluster,) = document["clusters"]
+    assert [each["accepted_until"] for each in cluster["hosts"]] == [until, None, None, None]
+
+
 def test_what_was_accepted_for_a_time_says_so_once_that_is_over(drifted: World, run: Run) -> None:
     """With how it differs from what is accepted again: the worst of it, and how much more there is."""
     host = drifted.vcenter.inventory.hosts_of(PROD_A)[0]

@@ -17,7 +17,7 @@ from uuid import uuid4
 import typer
 
 from esx_drift.cli.options import ClusterFinder
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, require_yes
 from esx_drift.domain.acceptance import MAX_ACCEPTED_FOR
 from esx_drift.domain.decisions import find_retired_since
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef
@@ -77,8 +77,8 @@ class DecisionOptions:
 
     def require_confirmation(self, question: str) -> None:
         """End the command unless he says yes, or wanted not to be asked."""
-        if self.ask and not typer.confirm(question):
-            fail("nothing was sent", EXIT_DIFFERENCES)
+        if self.ask:
+            require_yes(question, "nothing was sent")
 
     def build_decision(
         self, person: Person, shown_at: int | None, hosts: "dict[str, ShownHost]"

@@ -11,7 +11,7 @@ from typing import Final, cast
 
 from esx_drift import __version__
 from esx_drift.cli.evidence_pages import Block, Commands, Grid, Heading, Paragraph
-from esx_drift.cli.history import describe_unread, describe_window_step
+from esx_drift.cli.history import describe_unread, describe_window_step, render_end
 from esx_drift.cli.past import Times
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_public_key_key
 from esx_drift.domain.stored.types import Change, Finding, RecordedDecision, ResolvedBecause, is_end
@@ -382,7 +382,8 @@ def _describe_acceptance(one: Acceptance, entry: HistoryEntry, names: Mapping[st
 def _tell_acceptance(one: Acceptance, where: str, times: Times) -> str:
     ticket = f", ticket {clean_text(one.ticket)}" if one.ticket else ""
     who, why = clean_text(one.by, MAX_SENTENCE), clean_text(one.reason, MAX_SENTENCE)
-    return f"{times.format(one.at)} by {who}{where}: {why}{ticket} (record {one.seq})"
+    end = render_end(one.until, times)
+    return f"{times.format(one.at)} by {who}{where}{end}: {why}{ticket} (record {one.seq})"
 
 
 def _render_decision(entry: HistoryEntry, names: Mapping[str, str], times: Times) -> list[str]:
@@ -390,7 +391,7 @@ def _render_decision(entry: HistoryEntry, names: Mapping[str, str], times: Times
     return [
         times.format(entry.at),
         str(entry.seq),
-        _name_decision(entry, decision),
+        _name_decision(entry, decision, times),
         clean_text(decision["by"], MAX_SENTENCE),
         clean_text(decision["reason"], MAX_SENTENCE),
         clean_text(decision["ticket"]) if "ticket" in decision else "",
@@ -398,10 +399,11 @@ def _render_decision(entry: HistoryEntry, names: Mapping[str, str], times: Times
     ]
 
 
-def _name_decision(entry: HistoryEntry, decision: "RecordedDecision") -> str:
+def _name_decision(entry: HistoryEntry, decision: "RecordedDecision", times: Times) -> str:
     if entry.outcome != "maintenance":
         is_refused = decision["refused"] and not decision["taken"]
-        return f"refused: nothing is {entry.outcome}" if is_refused else entry.outcome
+        end = render_end(decision.get("until"), times)
+        return f"refused: nothing is {entry.outcome}" if is_refused else f"{entry.outcome}{end}"
     if entry.maintenance is not None:
         return "maintenance begun"
     return "maintenance ended" if decision["taken"] else "refused: no maintenance was begun or ended"

@@ -25,7 +25,7 @@ from esx_drift.cli.options import (
     print_help_alone,
     with_stack_options,
 )
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_note, print_warning
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_note, print_warning, require_yes
 from esx_drift.config import DEFAULT_SECRET_PREFIX
 from esx_drift.contracts import parse_sent_json
 from esx_drift.domain.fleet.fleet import (
@@ -110,8 +110,8 @@ def upload_fleet(fleet: CheckedFleet, target: UploadTarget, renamed: tuple[str, 
         for line in list_fleet_differences(before, fleet.document):
             print_line(f"  {line}")
         _warn_of_missing_secrets(build_fleet(fleet.document), secrets)
-        if ask and not typer.confirm(f"Upload to s3://{file.bucket}/{FLEET_KEY}?"):
-            fail("not uploaded", EXIT_DIFFERENCES)
+        if ask:
+            require_yes(f"Upload to s3://{file.bucket}/{FLEET_KEY}?", "not uploaded")
         if not file.write(body, stored):
             fail(
                 "not uploaded: somebody else pushed at the same time. Run it again to see what changed.",

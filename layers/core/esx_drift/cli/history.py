@@ -66,7 +66,7 @@ _COLUMNS: Final = (
     "record", "after", "found", "kind", "severity", "element", "change", "key", "from", "to", "hosts",
     "host_ids", "put_back", "suppressed_by", "summary", "by", "reason", "ticket", "accepted_by",
     "accepted_reason", "accepted_at", "maintenance", "maintenance_from", "maintenance_to",
-    "is_of_new_vcenter", "replaced_by", "refused", "unread_records",
+    "is_of_new_vcenter", "replaced_by", "refused", "unread_records", "until", "accepted_until",
 )  # fmt: skip
 
 ONE_MOMENT: Final = timedelta(milliseconds=1)
@@ -205,14 +205,14 @@ def _render_cells(entry: HistoryEntry, known: InstanceHosts, times: Times) -> li
         times.format(entry.since) if entry.since else "-",
         times.format(entry.at),
         str(entry.seq),
-        describe_maintenance(entry, times) or _describe(entry, known),
+        describe_maintenance(entry, times) or _describe(entry, known, times),
         join_names(list_host_names(entry.hosts, names)) if entry.hosts else "-",
         _render_acceptances(entry, names, times),
     ]
     return [escape_unprintable(cell) for cell in cells]
 
 
-def _describe(entry: HistoryEntry, known: InstanceHosts) -> str:
+def _describe(entry: HistoryEntry, known: InstanceHosts, times: Times) -> str:
     if entry.change is not None and entry.change["kind"] == "relabelled":
         return _describe_label(entry.change)
     if entry.change is not None:
@@ -222,7 +222,7 @@ def _describe(entry: HistoryEntry, known: InstanceHosts) -> str:
     if entry.finding is not None:
         return f"{entry.finding['transition']}: {clean_text(entry.finding['summary'], 200)}"
     if entry.decision is not None:
-        return _describe_decision(entry.outcome, entry.decision, known.newest_names)
+        return _describe_decision(entry.outcome, entry.decision, known.newest_names, times)
     return (
         "first copy, of the vCenter that took the former one's place"
         if entry.is_of_new_vcenter
@@ -230,14 +230,22 @@ def _describe(entry: HistoryEntry, known: InstanceHosts) -> str:
     )
 
 
-def _describe_decision(outcome: str, decision: RecordedDecision, names: Mapping[str, str]) -> str:
+def _describe_decision(
+    outcome: str, decision: RecordedDecision, names: Mapping[str, str], times: Times
+) -> str:
     """Describe a decision; what of it was refused, nobody accepted or retired."""
     ticket = f", {decision['ticket']}" if "ticket" in decision else ""
     who, reason = name_person(decision["by"]), f"{clean_text(decision['reason'])}{ticket}"
     refused = join_names(list_host_names(decision["refused"], names))
     if decision["refused"] and not decision["taken"]:
         return f"{who} was refused, nothing is {outcome}: {reason}"
-    return f"{outcome} by {who}: {reason}{f'; refused for {refused}' if refused else ''}"
+    end = render_end(decision.get("until"), times)
+    return f"{outcome} by {who}{end}: {reason}{f'; refused for {refused}' if refused else ''}"
+
+
+def render_end(until: str | None, times: Times) -> str:
+    """Render in ``times``, behind a space, ``until`` when something is accepted; empty if it is for good."""
+    return f" until {times.format_end(until)}" if until else ""
 
 
 def describe_maintenance(entry: HistoryEntry, times: Times) -> str:
@@ -320,7 +328,8 @@ def _render_acceptance(
         else f" on {join_names(list_host_names(acceptance.hosts, names))}"
     )
     ticket = f", {acceptance.ticket}" if acceptance.ticket else ""
-    who = f"{times.format(acceptance.at)} by {name_person(acceptance.by)}{where}"
+    end = render_end(acceptance.until, times)
+    who = f"{times.format(acceptance.at)} by {name_person(acceptance.by)}{where}{end}"
     return f"{who}: {clean_text(acceptance.reason)}{ticket}"
 
 
@@ -354,6 +363,7 @@ def _build_entry(entry: HistoryEntry, names: dict[str, str]) -> Json:
                 "by": one.by,
                 "reason": one.reason,
                 "ticket": one.ticket,
+                "until": one.until,
                 "at": one.at,
                 "record": one.seq,
                 "hosts": [*one.hosts],
@@ -395,9 +405,11 @@ def _list_cells(entry: HistoryEntry, names: Mapping[str, str]) -> dict[str, obje
         "by": said["by"] if said else None,
         "reason": said["reason"] if said else None,
         "ticket": decision.get("ticket") if decision else None,
+        "until": decision.get("until") if decision else None,
         "refused": " ".join(names.get(host, host) for host in decision["refused"]) if decision else "",
         "accepted_by": last.by if last else None,
         "accepted_reason": last.reason if last else None,
+        "accepted_until": last.until if last else None,
         "accepted_at": last.at if last else None,
         "maintenance": ("ended" if step.is_end else "begun") if step else None,
         "maintenance_from": window["from"] if window else None,

@@ -22,6 +22,7 @@ HOST_COLUMNS: Final = (
     "vcenter", "cluster", "host", "name", "release", "build", "base_image", "add_on", "image_group", "seen",
     "unseen_because", "unseen_since", "orphaned_vibs", "critical", "warning", "info", "findings",
     "cluster_seen", "maintenance_by", "maintenance_until", "maintenance_reason",
+    "accepted_until",
 )  # fmt: skip
 
 
@@ -120,6 +121,7 @@ def _build_host(host: HostRow) -> dict[str, Json]:
         "seen": host.unseen is None,
         "unseen_because": host.unseen,
         "unseen_since": host.unseen_since,
+        "accepted_until": host.accepted_until,
     }
 
 

@@ -5,7 +5,7 @@ Longer than 250 lines, because all of it is one page that a person reads at once
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from string import ascii_uppercase
 from typing import Final, cast
@@ -66,6 +66,7 @@ class HostRow:
     """A host as it was last seen. ``group``: a letter for all hosts of the cluster that run the same.
 
     ``unseen``: why the last check did not see it, and its connection where that is known; none if it did.
+    ``accepted_until``: when it ends that what it runs is accepted; none where that is for good.
     """
 
     host: str
@@ -78,6 +79,7 @@ class HostRow:
     orphaned_vibs: tuple[str, ...] = ()
     unseen: str | None = None
     unseen_since: str | None = None
+    accepted_until: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,13 @@ def list_host_rows(record: Record | None, snapshot: Snapshot | None) -> tuple[Ho
     after: LogState | None = record["after"] if record else None
     unseen = {entry["host"]: entry for entry in record["uncovered"]} if record else {}
     known = snapshot["hosts"] if snapshot else {}
+    accepted = after["accepted"] if after else {}
+    until = {host: entry["until"] for host, entry in accepted.items() if "until" in entry}
     return tuple(
-        _build_host(host, snapshot, letters.get(host), unseen.get(host), after)
+        replace(
+            _build_host(host, snapshot, letters.get(host), unseen.get(host), after),
+            accepted_until=until.get(host),
+        )
         for host in sort_naturally({*known, *unseen})
     )
 
@@ -218,6 +225,13 @@ def _render_groups(cluster: ClusterStatus, names: Mapping[str, str]) -> Iterator
     for vib in sort_naturally(holders):
         where = join_names(list_host_names(holders[vib], names))
         yield f"Orphaned VIB {' '.join(filter(None, split_vib_key(vib)))}: {where}"
+    temporary = [
+        f"{clean_text(host.name)} until {format_end(host.accepted_until)}"
+        for host in cluster.hosts
+        if host.accepted_until is not None
+    ]
+    if temporary:
+        yield f"Accepted for a time: {join_names(temporary, len(temporary))}"
 
 
 def _print_findings(cluster: ClusterStatus, names: Mapping[str, str], now: datetime) -> None:

@@ -138,6 +138,28 @@ def fail(text: str, code: int = EXIT_TROUBLE) -> NoReturn:
     raise typer.Exit(code)
 
 
+def require_yes(question: str, otherwise: str) -> None:
+    """End the command unless the person says yes.
+
+    Args:
+        question: What he is asked.
+        otherwise: What is said where he does not: that nothing was done.
+
+    Raises:
+        typer.Exit: He said no, or nobody is there.
+        typer.Abort: He broke it off, at a terminal.
+    """
+    try:
+        is_wanted = typer.confirm(question)
+    except typer.Abort:
+        if sys.stdin and sys.stdin.isatty():
+            raise
+        print_line("")
+        fail(f"{otherwise}: nobody is there to answer; --yes answers", EXIT_DIFFERENCES)
+    if not is_wanted:
+        fail(otherwise, EXIT_DIFFERENCES)
+
+
 def _make_console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     terminal = stream.isatty()

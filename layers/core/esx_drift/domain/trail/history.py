@@ -43,7 +43,10 @@ ORPHANED_VIB: Element = "orphaned_vib"
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """Who accepted a change, on which hosts, by which record; ``ticket`` is none where he gave none."""
+    """Who accepted a change, on which hosts, by which record.
+
+    ``ticket`` is none where he gave none, and ``until``, when it ends, where he accepted for good.
+    """
 
     by: str
     reason: str
@@ -51,6 +54,7 @@ class Acceptance:
     at: str
     seq: int
     hosts: tuple[str, ...]
+    until: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +242,8 @@ def list_acceptances(record: Record) -> Iterator[Acceptance]:
     """List what a person accepted, and what a maintenance window did at its end."""
     decision, at, seq = record["decision"], record["checked_at"], record["seq"]
     if record["outcome"] == "accepted" and decision is not None:
-        ticket = decision.get("ticket")
-        yield Acceptance(decision["by"], decision["reason"], ticket, at, seq, tuple(decision["taken"]))
+        ticket, until, hosts = decision.get("ticket"), decision.get("until"), tuple(decision["taken"])
+        yield Acceptance(decision["by"], decision["reason"], ticket, at, seq, hosts, until)
     for window in record.get("maintenance_ended", []):
         if window["accepted"]:
             hosts = _list_accepted_hosts(record, window)
