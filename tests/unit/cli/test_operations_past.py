@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from esx_drift.adapters.trail_files import S3TrailFiles
 
 from tests.paths import ROOT
 from tests.unit.aws_commands import list_shell_calls
@@ -15,7 +14,7 @@ from tests.unit.checking.world import PROD_A
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.test_past import SMNTEMP
 from tests.unit.trail.played import open_watched, run_checks
-from tests.unit.trail.test_past import copy_trail
+from tests.unit.trail.test_past import copy_audit_bucket
 
 PAGE: Final = ROOT / "docs" / "operations.md"
 BLOCK: Final = re.compile(r"(<!-- past -->\n```console\n)(.*?)(```\n<!-- /past -->)", re.DOTALL)
@@ -45,7 +44,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         run_checks(world)
         run_checks(world)
         directory = tmp_path_factory.mktemp("shown")
-        copy_trail(S3TrailFiles(lambda: world.aws.s3, "audit"), directory)
+        copy_audit_bucket(world.aws.s3, directory)
         yield directory
 
 

@@ -14,7 +14,6 @@ from shutil import copytree
 from typing import Any
 
 import pytest
-from esx_drift.adapters.trail_files import S3TrailFiles
 from esx_drift.cli.past import make_times
 from esx_drift.cli.terminal import render_csv
 from esx_drift.domain.stored.identifiers import (
@@ -36,7 +35,7 @@ from tests.unit.checking.conftest import ca, cloud, tls
 from tests.unit.checking.decisions.person import Person
 from tests.unit.checking.world import PROD_A, PROD_B, open_world
 from tests.unit.cli.conftest import Run
-from tests.unit.trail.test_past import copy_trail
+from tests.unit.trail.test_past import copy_audit_bucket
 
 __all__ = ["ca", "cloud", "tls"]
 
@@ -103,7 +102,7 @@ def story(cloud: Aws, ca: Authority, tls: Tls, tmp_path_factory: pytest.TempPath
         vcenter.hosts.reconnect("esx04")
         world.check()
         directory = tmp_path_factory.mktemp("trail")
-        copy_trail(S3TrailFiles(lambda: cloud.s3, "audit"), directory)
+        copy_audit_bucket(cloud.s3, directory)
         yield Story(directory, world.records())
 
 

@@ -9,7 +9,7 @@ from shutil import copytree
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from esx_drift.adapters.trail_files import DirectoryTrailFiles, S3TrailFiles
+from esx_drift.adapters.trail_files import DirectoryTrailFiles
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_record_key
 from esx_drift.domain.stored.types import Record
 from esx_drift.domain.text.times import parse_time
@@ -22,7 +22,7 @@ from tests.unit.checking.world import INTERVAL_SECONDS, PROD_A, World
 from tests.unit.cli.conftest import Run
 from tests.unit.trail.played import open_watched
 from tests.unit.trail.sealed import make_key, seal, write_copy
-from tests.unit.trail.test_past import I40EN, CountedFiles, copy_trail
+from tests.unit.trail.test_past import I40EN, CountedFiles, copy_audit_bucket
 
 VCENTER = "vc01.example.com"
 
@@ -45,7 +45,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Record]
         world.vcenter.inventory.add_host(PROD_A, "esx99")
         run_check(world)
         root = tmp_path_factory.mktemp("played") / "copy"
-        copy_trail(S3TrailFiles(lambda: world.aws.s3, "audit"), root)
+        copy_audit_bucket(world.aws.s3, root)
         return root, world.records()
 
 
@@ -77,7 +77,7 @@ def accepted(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run_check(world)
         person.accept({"host-17": person.shown()["host-17"]})
         root = tmp_path_factory.mktemp("accepted") / "copy"
-        copy_trail(S3TrailFiles(lambda: world.aws.s3, "audit"), root)
+        copy_audit_bucket(world.aws.s3, root)
         return root
 
 

@@ -8,7 +8,6 @@ from shutil import copytree
 from typing import Any
 
 import pytest
-from esx_drift.adapters.trail_files import S3TrailFiles
 
 from tests.simulator import Tls
 from tests.simulator.certificates import Authority
@@ -18,7 +17,7 @@ from tests.unit.checking.decisions.person import Person
 from tests.unit.checking.world import open_world
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.test_past import I40EN, SMNTEMP, Story, rows_of
-from tests.unit.trail.test_past import copy_trail
+from tests.unit.trail.test_past import copy_audit_bucket
 
 __all__ = ["ca", "cloud", "tls"]
 
@@ -60,7 +59,7 @@ def moves(cloud: Aws, ca: Authority, tls: Tls, tmp_path_factory: pytest.TempPath
         hosts.disconnect("esx33")
         world.check()
         directory = tmp_path_factory.mktemp("moves")
-        copy_trail(S3TrailFiles(lambda: cloud.s3, "audit"), directory)
+        copy_audit_bucket(cloud.s3, directory)
         looks = [record for record in world.records() if record["outcome"] != "accepted"]
         yield Story(directory, looks)
 

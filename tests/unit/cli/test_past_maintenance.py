@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from esx_drift.adapters.trail_files import S3TrailFiles
 from esx_drift.cli.history import describe_maintenance
 from esx_drift.cli.past import make_times
 from esx_drift.domain.stored.types import Record
@@ -21,7 +20,7 @@ from tests.unit.checking.conftest import ca, cloud, tls
 from tests.unit.checking.decisions.person import ALICE, Person
 from tests.unit.checking.world import open_world
 from tests.unit.cli.conftest import Run
-from tests.unit.trail.test_past import I40EN, copy_trail
+from tests.unit.trail.test_past import I40EN, copy_audit_bucket
 
 __all__ = ["ca", "cloud", "tls"]
 
@@ -38,7 +37,7 @@ def copy(cloud: Aws, ca: Authority, tls: Tls, tmp_path_factory: pytest.TempPathF
         world.check()
         person.maintain(None)
         directory = tmp_path_factory.mktemp("trail")
-        copy_trail(S3TrailFiles(lambda: cloud.s3, "audit"), directory)
+        copy_audit_bucket(cloud.s3, directory)
         yield directory
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
-from esx_drift.adapters.trail_files import S3TrailFiles
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_record_key, make_record_prefix
 
 from tests.simulator import Tls
@@ -16,7 +15,7 @@ from tests.unit.checking.conftest import ca, cloud, tls
 from tests.unit.checking.world import PROD_A, PROD_B, open_world
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.test_past import I40EN, SMNTEMP, Story
-from tests.unit.trail.test_past import copy_trail
+from tests.unit.trail.test_past import copy_audit_bucket
 
 __all__ = ["ca", "cloud", "tls"]
 
@@ -51,7 +50,7 @@ def renamed(cloud: Aws, ca: Authority, tls: Tls, tmp_path_factory: pytest.TempPa
         hosts.add_orphaned_vib("esx01", SMNTEMP)
         world.check()
         directory = tmp_path_factory.mktemp("renamed")
-        copy_trail(S3TrailFiles(lambda: cloud.s3, "audit"), directory)
+        copy_audit_bucket(cloud.s3, directory)
         yield Story(directory, world.records())
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import typer
-from esx_drift.adapters.trail_files import S3TrailFiles
 from esx_drift.cli.past import render_host, select_host
 from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Record
@@ -27,7 +26,7 @@ from tests.unit.cli.conftest import Run
 from tests.unit.cli.test_evidence import now
 from tests.unit.cli.test_past_replaced import run_check
 from tests.unit.trail.played import open_watched
-from tests.unit.trail.test_past import I40EN, copy_trail
+from tests.unit.trail.test_past import I40EN, copy_audit_bucket
 
 __all__ = ["now"]
 
@@ -79,7 +78,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     """A copy of the trail, and the records of the cluster."""
     with reinstalled_world(tmp_path_factory.mktemp("tls")) as world:
         root = tmp_path_factory.mktemp("reinstalled") / "copy"
-        copy_trail(S3TrailFiles(lambda: world.aws.s3, "audit"), root)
+        copy_audit_bucket(world.aws.s3, root)
         records = world.records()
         outcomes = ["baseline", "changed", "changed", "baseline", "changed", "changed"]
         assert [record["outcome"] for record in records] == outcomes

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from esx_drift.adapters.trail_files import S3TrailFiles
 
 from tests.simulator import Tls
 from tests.simulator.certificates import Authority
@@ -15,7 +14,7 @@ from tests.unit.checking.conftest import ca, cloud, tls
 from tests.unit.checking.decisions.person import Person
 from tests.unit.checking.world import open_world
 from tests.unit.cli.conftest import Run
-from tests.unit.trail.test_past import I40EN, copy_trail
+from tests.unit.trail.test_past import I40EN, copy_audit_bucket
 
 __all__ = ["ca", "cloud", "tls"]
 
@@ -38,7 +37,7 @@ def copy(cloud: Aws, ca: Authority, tls: Tls, tmp_path_factory: pytest.TempPathF
         assert person.accept(differing)["seq"] == IN_PART
         assert person.accept({"host-17": shown["host-17"]})["seq"] == AS_A_WHOLE
         directory = tmp_path_factory.mktemp("trail")
-        copy_trail(S3TrailFiles(lambda: cloud.s3, "audit"), directory)
+        copy_audit_bucket(cloud.s3, directory)
         yield directory
 
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from esx_drift.adapters.trail_files import S3TrailFiles
 from esx_drift.domain.stored.types import Record
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.trail.evidence import build_log_evidence
@@ -21,7 +20,7 @@ from tests.unit.checking.world import INTERVAL_SECONDS, World
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.test_evidence import now
 from tests.unit.trail.played import REPORT, open_watched
-from tests.unit.trail.test_past import I40EN, copy_trail
+from tests.unit.trail.test_past import I40EN, copy_audit_bucket
 
 __all__ = ["now"]
 
@@ -59,7 +58,7 @@ def replaced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Recor
     """A copy of the trail, and the records of the cluster."""
     with replaced_world(tmp_path_factory.mktemp("tls")) as world:
         root = tmp_path_factory.mktemp("replaced") / "copy"
-        copy_trail(S3TrailFiles(lambda: world.aws.s3, "audit"), root)
+        copy_audit_bucket(world.aws.s3, root)
         records = world.records()
         assert [record["outcome"] for record in records] == [
             "baseline",
@@ -132,7 +131,7 @@ def test_a_first_check_there_that_fails_ends_what_was_known(run: Run, tmp_path: 
         failed = run_check(world)
         world.vcenter.faults.clear()
         assert run_check(world)["outcome"] == "baseline"
-        copy_trail(S3TrailFiles(lambda: world.aws.s3, "audit"), tmp_path / "copy")
+        copy_audit_bucket(world.aws.s3, tmp_path / "copy")
     said = run("as-of", "prod-a", failed["checked_at"], "--dir", tmp_path / "copy")
     assert said.code == 2
     assert "vc01.example.com at the vCenter that took the former one's place by" in said.err

@@ -4,14 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from esx_drift.adapters.trail_files import S3TrailFiles
 from esx_drift.domain.stored.types import Record
 
 from tests.unit.checking.decisions.person import Person
 from tests.unit.checking.world import INTERVAL_SECONDS, PROD_A
 from tests.unit.cli.conftest import Run
 from tests.unit.trail.played import open_watched
-from tests.unit.trail.test_past import I40EN, copy_trail
+from tests.unit.trail.test_past import I40EN, copy_audit_bucket
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +33,7 @@ def retired(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Record
         # Refused: nothing is decided on it any more.
         Person(world).maintain(3600)
         root = tmp_path_factory.mktemp("retired") / "copy"
-        copy_trail(S3TrailFiles(lambda: world.aws.s3, "audit"), root)
+        copy_audit_bucket(world.aws.s3, root)
         return root, world.records()
 
 
@@ -67,7 +66,7 @@ def test_what_is_taken_again_is_not_retired_any_more(
         Person(world).retire(PROD_A)
         clusters[PROD_A] = was
         world.wait(INTERVAL_SECONDS)
-        copy_trail(S3TrailFiles(lambda: world.aws.s3, "audit"), root / "before")
+        copy_audit_bucket(world.aws.s3, root / "before")
         world.dispatch()
         Person(world).maintain(3600)
         newest = world.records()[-1]
@@ -75,7 +74,7 @@ def test_what_is_taken_again_is_not_retired_any_more(
             "maintenance",
             [PROD_A],
         )
-        copy_trail(S3TrailFiles(lambda: world.aws.s3, "audit"), root / "after")
+        copy_audit_bucket(world.aws.s3, root / "after")
     for copy, is_retired in ((root / "before", True), (root / "after", False)):
         for asked in (("blame", "prod-a"), ("as-of", "prod-a", "2026-12-01")):
             said = run(*asked, "--dir", copy)

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from esx_drift.adapters.trail_files import S3TrailFiles
 
 from tests.simulator import Tls
 from tests.simulator.certificates import Authority
@@ -16,7 +15,7 @@ from tests.unit.checking.decisions.person import Person
 from tests.unit.checking.world import open_world
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.test_evidence import now
-from tests.unit.trail.test_past import I40EN, copy_trail
+from tests.unit.trail.test_past import I40EN, copy_audit_bucket
 
 __all__ = ["ca", "cloud", "now", "tls"]
 
@@ -36,7 +35,7 @@ def copy(cloud: Aws, ca: Authority, tls: Tls, tmp_path_factory: pytest.TempPathF
         person.accept({"host-16": shown["host-16"]}, until=UNTIL, ticket="CHG-7")
         person.accept({"host-17": shown["host-17"]})
         directory = tmp_path_factory.mktemp("trail")
-        copy_trail(S3TrailFiles(lambda: cloud.s3, "audit"), directory)
+        copy_audit_bucket(cloud.s3, directory)
         return directory
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 import pytest
 from esx_drift.adapters.trail_files import DirectoryTrailFiles, S3TrailFiles
@@ -36,6 +37,9 @@ from esx_drift.trail.past import TrailLogs
 from tests.lab.demo.timeline import FOOTHOLD
 from tests.unit.checking.decisions.person import ALICE, Person
 from tests.unit.checking.world import PROD_A, PROD_B, World
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 I40EN, SMNTEMP = "Intel-i40en", "smntemp(910.1.0.0005)"
 HOSTS = ("esx01", "esx02", "esx03", "esx04")
@@ -380,6 +384,11 @@ def copy_trail(files: TrailFiles, directory: Path) -> None:
         assert body is not None
         (directory / found.key).parent.mkdir(parents=True, exist_ok=True)
         (directory / found.key).write_bytes(body)
+
+
+def copy_audit_bucket(s3: "S3Client", directory: Path) -> None:
+    """Copy the trail that a played world left in its AuditBucket."""
+    copy_trail(S3TrailFiles(lambda: s3, "audit"), directory)
 
 
 CHECKS_OF_A_YEAR = 2190

@@ -91,11 +91,11 @@ def draft_for_invalid_report(context: CheckContext, reply: ReportReply, error: C
         error: What the API's contract refuses in it.
     """
     found = _build_failure_condition(context, error)
-    kept = {KEPT_REPLY_DETAIL: _build_quarantined(context, reply).key}
-    condition = replace(found, detail={**found.detail, **kept})
+    blob = _build_quarantined(context, reply)
+    condition = replace(found, detail={**found.detail, KEPT_REPLY_DETAIL: blob.key})
     failure = build_failure(error, "report", "cluster")
     draft = _draft_not_looked(context, failure, [condition], VCENTER_KINDS | {condition.kind})
-    return _add_quarantine(context, reply, draft)
+    return _add_quarantine(blob, reply, draft)
 
 
 def draft_for_other_report(context: CheckContext, reply: ReportReply, report: Report) -> Draft:
@@ -144,7 +144,8 @@ def draft_for_future_report(context: CheckContext, reply: ReportReply, report: R
         "told_by": "cluster",
     }
     draft = _draft_not_looked(context, failure, [condition], VCENTER_KINDS | {condition.kind})
-    return _add_quarantine(context, reply, draft, build_report_facts(report, "future"))
+    blob = _build_quarantined(context, reply)
+    return _add_quarantine(blob, reply, draft, build_report_facts(report, "future"))
 
 
 def draft_for_old_report(
@@ -220,10 +221,7 @@ def _draft_not_looked(
     return context.build_draft(record, {host.id: host.name for host in context.observations.hosts or ()})
 
 
-def _add_quarantine(
-    context: CheckContext, reply: ReportReply, draft: Draft, facts: ReportFacts | None = None
-) -> Draft:
-    blob = _build_quarantined(context, reply)
+def _add_quarantine(blob: Blob, reply: ReportReply, draft: Draft, facts: ReportFacts | None = None) -> Draft:
     record: Record = {
         **draft.record,
         "report": facts,

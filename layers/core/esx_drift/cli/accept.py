@@ -55,6 +55,7 @@ from esx_drift.domain.text.wording import (
     list_host_names,
     split_vib_key,
 )
+from esx_drift.domain.trail.hosts import is_new_vcenter
 from esx_drift.errors import TrailDamaged
 from esx_drift.messages.change_lines import ChangeWords, render_change_lines
 
@@ -336,9 +337,7 @@ def _read_shown(client: DecisionClient, cluster: ClusterRef, record: int, newest
     if found is None or found["after"]["snapshot"] is None:
         fail(f"the log of {cluster.name} has no record {record} that shows what runs there")
     after = found["after"]
-    if None not in {after["instance_uuid"], newest["instance_uuid"]} and (
-        after["instance_uuid"] != newest["instance_uuid"]
-    ):
+    if is_new_vcenter(found, newest["instance_uuid"]):
         fail(
             f"record {record} of {cluster.name} is of a vCenter that was replaced: its hosts are others\n"
             "Leave --record out, and look at what is shown"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esx_drift.cli.diff import OutputFormat
-from esx_drift.cli.history import describe_window_step, name_person
+from esx_drift.cli.history import describe_window_step, name_person, render_end
 from esx_drift.cli.options import VCenterOption
 from esx_drift.cli.past import (
     LocalOption,
@@ -131,7 +131,7 @@ def _print_record(record: Record, known: InstanceHosts, times: Times) -> None:
 def _print_decision(record: Record, names: dict[str, str], times: Times) -> None:
     decision = record["decision"]
     if decision is not None:
-        until = f" until {times.format_end(decision['until'])}" if "until" in decision else ""
+        until = render_end(decision.get("until"), times)
         ticket = f", {clean_text(decision['ticket'])}" if "ticket" in decision else ""
         where = join_names(list_host_names(decision["taken"], names))
         is_of_hosts = decision["taken"] and record["outcome"] != "maintenance"

@@ -294,20 +294,16 @@ class _Thing:
 
         It stays as bad as it was: why it ended, says the message of its end, or its record.
         """
-        thing, data = cls.build(events[0]["type"], events, now), _merge_events(events, now)
+        event_type, data = events[0]["type"], _merge_events(events, now)
+        said, content = build_fact(event_type, data), build_message(event_type, data)
         newest = max(heads, key=lambda head: head["checked_at"])
         found = format_elapsed(data["checked_at"], format_time(now))
         closed = f"{format_moment(newest['checked_at'])} UTC (record {newest['seq']})"
-        fact = f"{LATE_AND_CLOSED}: {thing.fact}"
-        content = replace(
-            thing.content,
-            title=thing.content.title.replace(f"late: {thing.fact}", thing.fact).replace(thing.fact, fact, 1),
-            notes=(
-                *(note for note in thing.content.notes if not note.startswith(LATE_NOTE)),
-                f"{LATE_NOTE} it was found {found} ago, and was no longer open at {closed}.",
-            ),
-        )
-        return cls(fact, content, len(events))
+        fact = f"{LATE_AND_CLOSED}: {said}"
+        title = content.title.replace(f"late: {said}", said).replace(said, fact, 1)
+        late = f"{LATE_NOTE} it was found {found} ago, and was no longer open at {closed}."
+        notes = (*(note for note in content.notes if not note.startswith(LATE_NOTE)), late)
+        return cls(fact, replace(content, title=title, notes=notes), len(events))
 
     @classmethod
     def build_passed(cls, began: Event, ended: Event, now: datetime) -> "_Thing":
