@@ -261,13 +261,13 @@ def _list_cluster_arguments(data: EventData, news: Sequence[Finding]) -> list[st
 
 
 def _render_hosts_option(data: EventData) -> str:
-    """``" --hosts esx01,esx02"``; where they are all of the cluster, ``" --record 6"``, which shows them."""
+    """``" --hosts esx01,esx02"``; where they are all of the cluster, or none is named, ``" --record 6"``."""
     hosts = dict.fromkeys(list_hosts_to_accept(data))
+    record, coverage = find_record_number(data), data["coverage"]
+    if record and (not hosts or (coverage and len(hosts) == coverage["hosts"])):
+        return f" --record {record}"
     if not hosts:
         return ""
-    record = find_record_number(data)
-    if record and data["coverage"] and len(hosts) == data["coverage"]["hosts"]:
-        return f" --record {record}"
     names = (
         find_shell_argument(data["host_names"].get(host, host)) or find_shell_argument(host) for host in hosts
     )
