@@ -132,3 +132,16 @@ def test_the_rest_of_a_vib_that_was_accepted_on_one_host_is_evidence() -> None:
     assert content.level == "critical"
     assert content.next_step is not None
     assert content.next_step.text == "what is left is evidence: tell security first. To see it:"
+
+
+@pytest.mark.parametrize(
+    ("record", "option"),
+    [("s3://a/records/vcenter=vc01/cluster=domain-c9/0000000041.json", " --record 41"), ("", "")],
+)
+def test_a_done_upgrade_is_accepted_as_its_record_shows_it(record: str, option: str) -> None:
+    """What comes after it is not meant by a command that is pasted later."""
+    event = json.loads((GOLDEN / "messages" / "rollout-done" / "event.json").read_text())
+    event["data"]["record"] = record
+    step = build_content(event).next_step
+    assert step is not None
+    assert step.command == f"esx-drift accept prod-a --vcenter vc01{option}"
