@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.lab.local_aws.fixtures import local_aws, new_stack, packaged, trusted_authority
 from tests.lab.local_aws.place import CHECKOUT, environment
-from tests.lab.local_aws.rig import Rig, rigged
+from tests.lab.local_aws.rig import NewRig, Rig, rigged
 from tests.lab.local_aws.stack import SLACK_ON_LOOPBACK, Stack
 from tests.simulator.certificates import Authority
 
@@ -61,18 +61,23 @@ def new_rig(
     new_stack: Callable[[Mapping[str, str]], Stack],
     trusted_authority: Authority,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[], AbstractContextManager[Rig]]:
+) -> NewRig:
     """Makes a rig on a stack of its own."""
 
-    def make() -> AbstractContextManager[Rig]:
-        stack = new_stack(SLACK_ON_LOOPBACK)
-        return rigged(stack, trusted_authority, Path(tmp_path_factory.mktemp("rig")))
+    @contextmanager
+    def make(parameters: Mapping[str, str]) -> Iterator[Rig]:
+        stack = new_stack(parameters)
+        with rigged(stack, trusted_authority, Path(tmp_path_factory.mktemp("rig"))) as made:
+            try:
+                yield made
+            finally:
+                made.end_work()
 
     return make
 
 
 @pytest.fixture(scope="module")
-def rig(new_rig: Callable[[], AbstractContextManager[Rig]]) -> Iterator[Rig]:
+def rig(new_rig: NewRig) -> Iterator[Rig]:
     """A rig for one module; its tests take vCenters of names of their own."""
-    with new_rig() as made:
+    with new_rig(SLACK_ON_LOOPBACK) as made:
         yield made

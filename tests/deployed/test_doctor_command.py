@@ -11,10 +11,9 @@ import pytest
 from esx_drift.domain.stored.identifiers import FLEET_KEY
 
 from tests.lab.local_aws.local_aws import LocalAws
-from tests.lab.local_aws.rig import Rig, rigged
+from tests.lab.local_aws.rig import NewRig, Rig
 from tests.lab.local_aws.stack import Stack
 from tests.simulator import VCenter
-from tests.simulator.certificates import Authority
 from tests.simulator.sessions import PASSWORD, USER
 from tests.unit.cli.conftest import Run, run
 
@@ -25,16 +24,11 @@ STEPS = 26 + 7 + 12 + 1 + 5
 
 
 @pytest.fixture(scope="module")
-def rig(
-    new_stack: Callable[[Mapping[str, str]], Stack],
-    trusted_authority: Authority,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Rig]:
+def rig(new_rig: NewRig) -> Iterator[Rig]:
     """A stack that watches one vCenter and tells one route."""
     # No schedule fires by itself in the local AWS, also not the reporter's: all that is told is the doctor's.
     parameters = {"WebhookHosts": "127.0.0.1", "AlarmEmail": "ops@example.com", "ScheduleState": "ENABLED"}
-    stack = new_stack(parameters)
-    with rigged(stack, trusted_authority, tmp_path_factory.mktemp("rig")) as made:
+    with new_rig(parameters) as made:
         vcenter = VCenter()
         cluster = vcenter.inventory.add_cluster("prod-a")
         for number in (1, 2):

@@ -2,8 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,8 @@ from esx_drift.messages.content import NOTHING_NEXT, is_for_chat
 from tests.deployed.chronicle import CLUSTERS, LOGS, PLAYED, Chronicle, told
 from tests.deployed.expected import EXPECTED, Changed, Opened
 from tests.deployed.messages import CHECKED, Message
-from tests.lab.local_aws.rig import Rig
+from tests.lab.local_aws.rig import NewRig
+from tests.lab.local_aws.stack import SLACK_ON_LOOPBACK
 from tests.lab.local_aws.tap import tapped
 from tests.simulator.scenarios import SCENARIOS
 
@@ -37,9 +37,9 @@ DEAD_LETTERS = ("DispatcherDeadLetterQueue", "RetryDeadLetterQueue", "CheckDeadL
 
 
 @pytest.fixture(scope="module")
-def chronicle(new_rig: Callable[[], AbstractContextManager[Rig]]) -> Iterator[Chronicle]:
+def chronicle(new_rig: NewRig) -> Iterator[Chronicle]:
     """All scenarios, played once."""
-    with new_rig() as rig:
+    with new_rig(SLACK_ON_LOOPBACK) as rig:
         yield told(rig, tapped(rig.stack))
 
 

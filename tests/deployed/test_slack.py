@@ -2,8 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -11,7 +10,8 @@ import pytest
 from esx_drift.domain.stored.identifiers import compute_digest, make_delivery_key, make_receipt_id
 
 from tests.deployed.stage import BY_HAND, BY_HAND_AGAIN, FOOTHOLD, I40EN, give_up_after, small
-from tests.lab.local_aws.rig import ROUTE, Rig
+from tests.lab.local_aws.rig import ROUTE, NewRig, Rig
+from tests.lab.local_aws.stack import SLACK_ON_LOOPBACK
 from tests.lab.local_aws.tap import Tap, tapped
 from tests.simulator import SlackReceiver
 
@@ -23,6 +23,7 @@ EVENTS = 200
 ON_CALL, DRIFT, DEAD, FALLBACK = (f"/services/{name}" for name in ("on-call", "drift", "gone", "fallback"))
 
 
+TAKEN = (ON_CALL, DRIFT, FALLBACK)
 ROUTES = (("on-call", ON_CALL), ("drift", DRIFT), ("dead", DEAD), ("fallback", FALLBACK))
 
 
@@ -45,9 +46,12 @@ class Telling:
 
 
 @pytest.fixture(scope="module")
-def telling(new_rig: Callable[[], AbstractContextManager[Rig]]) -> Iterator[Telling]:
+def telling(new_rig: NewRig) -> Iterator[Telling]:
     """The first copy is taken, and the first of three is told."""
-    with new_rig() as rig, SlackReceiver(tls=rig.tls, paths=(ON_CALL, DRIFT, FALLBACK)) as other:
+    with (
+        new_rig(SLACK_ON_LOOPBACK) as rig,
+        SlackReceiver(tls=rig.tls, paths=TAKEN) as other,
+    ):
         rig.add_vcenter(VCENTER, small())
         for name, path in ROUTES:
             rig.put_secret(f"slack/{name}", {"url": other.webhook_of(path), "ca_bundle": rig.authority.pem})

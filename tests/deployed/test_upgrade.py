@@ -124,6 +124,7 @@ def upgraded(
         rig.stack.set_sources(*READING, enabled=True)
         rig.await_quiet("RetryQueue", "CheckQueue", "NotifyQueue")
         yield Upgraded(rig, before, left)
+        rig.end_work()
 
 
 def test_nothing_that_keeps_something_is_replaced(upgraded: Upgraded) -> None:

@@ -1,8 +1,8 @@
 """The whole product at work: a deployed stack, simulated vCenters to look at, and a Slack to tell."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -41,6 +41,9 @@ QUICK = {"confirm_after_seconds": 1, "first_delay_seconds": 10, "extract_deadlin
 
 LOCKOUT = timedelta(minutes=3)
 """vCenter's own window for failed logins: so long a password that was refused is left alone."""
+
+WORKING = ("DispatcherFunction", "CheckerFunction", "NotifierFunction", "SenderFunction")
+"""What takes messages from queues."""
 
 PATIENCE_SECONDS = 180
 """For what takes a second, or ten where the machine is busy: only a failure waits so long."""
@@ -106,6 +109,13 @@ class Rig:
         """Put a fleet file where the functions read it, valid or not."""
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
         self.stack.aws.s3.put_object(Bucket=self.state_bucket, Key=FLEET_KEY, Body=body)
+
+    def end_work(self) -> None:
+        """Have the stack, which stays, take no more messages.
+
+        It shares its secrets with the next one, whose Slack would hear what it still tells.
+        """
+        self.stack.set_sources(*WORKING, enabled=False)
 
     def fleet(self, *names: str, **settings: object) -> dict[str, Any]:
         """A fleet file of these vCenters (none given: of all) that tells everything to one route."""
@@ -296,6 +306,10 @@ def rigged(stack: Stack, authority: Authority, directory: Path) -> Iterator[Rig]
         finally:
             for name in rig.servers:
                 rig.take_down(name)
+
+
+type NewRig = Callable[[Mapping[str, str]], AbstractContextManager[Rig]]
+"""Makes a rig on a stack of its own, which has these parameters."""
 
 
 def _read_run(run_id: str, event: Mapping[str, Any]) -> Run:
