@@ -45,7 +45,10 @@ def test_a_check_is_asked_for_and_followed(rig: Rig, check: Run) -> None:
     model.hosts.set_component("esx01", I40EN, BY_HAND)
     second = check("prod-a")
     assert (second.code, second.err) == (1, "")
-    assert _rows(second.out) == ["followed prod-a 1 change 3 of 3 2 warning"]
+    assert _rows(second.out)[0] == "followed prod-a 1 change 3 of 3 2 warning"
+    assert "prod-a on followed: 1 change, 2 findings opened" in _rows(second.out)
+    shown = f"All of it: esx-drift show prod-a 2 --vcenter followed --stack {rig.stack.name}"
+    assert any(row.startswith(shown) for row in _rows(second.out))
 
     rig.take_down("followed")
     third = check("--vcenter", "followed")

@@ -20,6 +20,8 @@ from tests.unit.loopback import serving_by
 __all__ = ["aws", "cloud", "context", "deployed", "run", "stack", "vcenter"]
 
 SCREEN = GOLDEN / "check" / "wait.txt"
+I40EN = "Intel-i40en 2.7.2.0-1OEM.800.1.0.20613240"
+DIFFERENT = "esx01 and esx02 run ESXi 8.0 U3b (build 24280767), but differ in component Intel-i40en"
 RUN = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 
 
@@ -105,6 +107,12 @@ def _rows(text: str) -> list[str]:
     return [" ".join(RUN.sub("RUN", line).split()) for line in lines]
 
 
+def _table(text: str) -> list[str]:
+    """The rows of the table."""
+    rows = _rows(text)[3:]
+    return rows[: rows.index("")] if "" in rows else rows
+
+
 def test_the_whole_fleet_is_asked_for_and_the_command_ends(healthy: Lambda, run: Run) -> None:
     """It doesn't wait, and says where to see what comes of it."""
     ran = run("check")
@@ -145,12 +153,68 @@ def test_what_is_open_is_an_exit_code(healthy: Lambda, run: Run) -> None:
     model.extract_all()
     ran = run("check", "prod-a", "--wait")
     assert (ran.code, ran.err) == (1, "")
-    assert _rows(ran.out)[3:] == ["vc01 prod-a 1 change 2 of 2 2 warning"]
+    assert _rows(ran.out)[3:] == [
+        "vc01 prod-a 1 change 2 of 2 2 warning",
+        "",
+        "prod-a on vc01: 1 change, 2 findings opened",
+        f"{I40EN} → 9.9.9.9-1OEM.800.1.0.20613240 · esx01",
+        "opened (warning): esx01 is not as last accepted: Intel-i40en 2.7.2.0 → 9.9.9.9",
+        f"opened (warning): {DIFFERENT}",
+        "All of it: esx-drift show prod-a 2 --vcenter vc01",
+        "",
+        "What is open: esx-drift status",
+    ]
     model.hosts.fail_extraction("esx02")
     model.extract_all()
-    ran = run("check", "domain-c9", "--wait")
-    assert _rows(ran.out)[3:] == ["vc01 prod-a no change; findings moved 1 of 2 3 warning"]
+    ran = run("check", "domain-c9", "--wait", "--region", "eu-central-1")
+    assert _table(ran.out) == ["vc01 prod-a no change; findings moved 1 of 2 3 warning"]
+    assert "prod-a on vc01: 1 finding opened" in _rows(ran.out)
+    assert _rows(ran.out)[-3] == "All of it: esx-drift show prod-a 3 --vcenter vc01 --region eu-central-1"
     assert ran.code == 1
+
+
+def test_what_is_put_back_and_over_is_said(healthy: Lambda, run: Run) -> None:
+    """The command works as it stands, and shows the record that is meant."""
+    run("check")
+    model = healthy.deployed.vcenter
+    for version in ("9.9.9.9-1OEM.800.1.0.20613240", I40EN.partition(" ")[2]):
+        model.hosts.set_component("esx01", "Intel-i40en", version)
+        model.extract_all()
+        ran = run("check", "prod-a", "--wait")
+    news = _rows(ran.out)[5:]
+    assert news[0] == "prod-a on vc01: 1 change, 2 findings over"
+    assert news[1] == f"{I40EN} (was 9.9.9.9-1OEM.800.1.0.20613240) · esx01 (put back)"
+    assert [line.partition(":")[0] for line in news[2:4]] == ["over (warning)", "over (warning)"]
+    shown = run(*news[4].removeprefix("All of it: esx-drift ").split())
+    assert (shown.code, shown.out.splitlines()[0]) == (0, "Record 3 of prod-a (domain-c9) on vc01: changed")
+
+
+def test_much_news_is_counted_and_the_worst_is_named(
+    healthy: Lambda, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Critical things first, within a cluster and among clusters; what two clusters are called is no name."""
+    model = healthy.deployed.vcenter
+    inventory = model.inventory
+    for number in (1, 2):
+        inventory.add_host(inventory.add_cluster(f"twin{number}"), f"twin{number}-esx")
+        inventory.rename_cluster(f"twin{number}", "twin")
+    model.extract_all()
+    run("check")
+    for host in ("esx01", "twin2-esx"):
+        model.hosts.set_component(host, "Intel-i40en", "9.9.9.9-1OEM.800.1.0.20613240")
+    for number in range(6):
+        model.hosts.add_orphaned_vib(["twin2-esx"], f"odd{number}(1.0)")
+    model.extract_all()
+    monkeypatch.setattr("esx_drift.cli.check.MAX_DETAILED_RECORDS", 1)
+    news = _rows(run("check", "--wait").out)[8:]
+    assert news[0] == "twin on vc01: 7 changes, 7 findings opened"
+    assert [line.partition(" appeared")[0] for line in news[1:6]] == [f"VIB odd{at} 1.0" for at in range(5)]
+    assert news[6:9] == ["and 9 more", "All of it: esx-drift show domain-c1024 2 --vcenter vc01", ""]
+    assert news[9:] == [
+        "Something is new in 1 other log, too: esx-drift history CLUSTER shows it",
+        "",
+        "What is open: esx-drift status",
+    ]
 
 
 def test_what_could_not_be_looked_at_is_trouble(healthy: Lambda, run: Run) -> None:
@@ -161,19 +225,18 @@ def test_what_could_not_be_looked_at_is_trouble(healthy: Lambda, run: Run) -> No
     model.extract_all()
     ran = run("check", "prod-b", "--wait")
     assert (ran.code, ran.err) == (2, "esx-drift: could not look at prod-b on vc01\n")
-    assert _rows(ran.out)[3:] == ["vc01 prod-b no host could be read 0 of 1 1 warning"]
+    assert _table(ran.out) == ["vc01 prod-b no host could be read 0 of 1 1 warning"]
+    assert "opened (warning): the extraction failed:" in ran.out
     model.inventory.hide_cluster("prod-b")
     advice = "if the account lost its permission there, give it back; if it is gone for good"
     for ran in (run("check", "--wait"), run("check", "prod-b", "--wait")):
         assert (ran.code, ran.err) == (2, "esx-drift: could not look at prod-b on vc01\n")
-        assert _rows(ran.out)[-2:] == [
-            "vc01 prod-b vc01 lists it no more 1 warning",
-            f"prod-b on vc01: {advice}: esx-drift retire domain-c1008 --vcenter vc01",
-        ]
+        assert _table(ran.out)[-1] == "vc01 prod-b vc01 lists it no more 1 warning"
+        assert _rows(ran.out)[-1] == f"prod-b on vc01: {advice}: esx-drift retire domain-c1008 --vcenter vc01"
     model.inventory.hide_cluster("prod-b", hidden=False)
     model.faults.inject("GET *installed-images*", fault_kinds.status(503))
     ran = run("check", "prod-a", "--wait")
-    assert "answered 503 to GET /api/esx/settings" in _rows(ran.out)[-1]
+    assert "answered 503 to GET /api/esx/settings" in _table(ran.out)[-1]
     model.faults.clear()
 
     prod_b = {"name": "vc01", "extract": False, "clusters": {"exclude": ["prod-b"]}}
@@ -184,8 +247,9 @@ def test_what_could_not_be_looked_at_is_trouble(healthy: Lambda, run: Run) -> No
     healthy.deployed.put_fleet(fleet(vcenters=[{"name": "vc02"}, prod_b]))
     ran = run("check", "--wait")
     assert (ran.code, ran.err) == (2, "esx-drift: could not look at vc02\n")
-    assert [row[:50] for row in _rows(ran.out)[3:]] == [
+    assert [row[:50] for row in _table(ran.out)] == [
         "vc02 (the vCenter) connect to 127.0.0.1:1 refused:",
+        "vc01 (the vCenter) listed none",
         "vc01 prod-a the report is the one of before 2 of 2",
     ]
 
@@ -196,7 +260,16 @@ def test_what_is_open_about_the_vcenter_is_shown_too(healthy: Lambda, run: Run) 
     healthy.deployed.put_fleet(fleet(vcenters=[{"name": "vc01", "extract": False, "clusters": patterns}]))
     ran = run("check", "--wait")
     assert (ran.code, ran.err) == (1, "")
-    assert _rows(ran.out)[3:] == ["vc01 (the vCenter) listed 1 warning"]
+    assert _table(ran.out) == ["vc01 (the vCenter) listed 1 warning"]
+    news = _rows(ran.out)[5:]
+    assert news[0] == "vc01: 1 finding opened"
+    assert news[2] == "All of it: esx-drift show vc01/@vcenter 1"
+    shown = run(*news[2].removeprefix("All of it: esx-drift ").split())
+    assert (shown.code, shown.out.splitlines()[0]) == (0, "Record 1 of the vCenter vc01: dispatched")
+    healthy.deployed.put_fleet(fleet(vcenters=[{"name": "vc01", "extract": False}]))
+    ran = run("check", "--wait")
+    assert _table(ran.out)[0] == "vc01 (the vCenter) listed none"
+    assert "vc01: 1 finding over" in _rows(ran.out)
 
 
 def test_a_vcenter_alone_is_asked_for_as_a_whole(healthy: Lambda, run: Run) -> None:

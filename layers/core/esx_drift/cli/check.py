@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Event
 from time import monotonic
@@ -35,6 +35,7 @@ from esx_drift.domain.dispatching.run import Run, list_failed_dispatches
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import (
     SEVERITIES,
+    Change,
     Dispatch,
     Finding,
     Outcome,
@@ -50,6 +51,8 @@ from esx_drift.domain.text.wording import (
     reword_times,
 )
 from esx_drift.errors import StoreUnavailable
+from esx_drift.messages.change_lines import ChangeWords, list_change_lines, render_change_line
+from esx_drift.messages.message_data import name_summary
 
 if TYPE_CHECKING:
     from esx_drift.adapters.audit_store import S3Store
@@ -65,6 +68,10 @@ asked for about once a minute, at two GETs each."""
 
 MAX_PARALLEL_POLLS: Final = 8
 MAX_SAID_CHARACTERS: Final = 200
+
+MAX_DETAILED_RECORDS: Final = 10
+MAX_DETAIL_LINES: Final = 5
+"""Of so many records so many things that moved are shown; of the others it is counted how many there are."""
 
 OUTCOMES: Final[dict[Outcome, str]] = {
     "baseline": "first copy saved",
@@ -246,7 +253,8 @@ class CheckResult:
     """What came of one cluster, or of a vCenter as a whole.
 
     ``worst``: the rank of its worst open finding; -1 where there is none. ``gone``: the id of a cluster that
-    its vCenter no longer has, or shows.
+    its vCenter no longer has, or shows. ``record``: what it left; None where it has not answered, or another
+    result has it. ``argument``: what names its log in a command.
     """
 
     vcenter: str
@@ -257,12 +265,18 @@ class CheckResult:
     worst: int = -1
     looked: bool = True
     gone: str = ""
+    record: Record | None = None
+    argument: str = ""
 
     def name_place(self) -> str:
         """What this is about, in words."""
         if self.cluster == AS_A_WHOLE:
             return self.vcenter
         return f"{clean_text(self.cluster)} on {self.vcenter}"
+
+    def name_log(self) -> str:
+        """What the log of its record is about, in words."""
+        return self.vcenter if self.argument.endswith(VCENTER_LOG) else self.name_place()
 
     def render_cells(self, year: int) -> list[Text]:
         """The row of the table; ``year`` is that in which it is read."""
@@ -288,7 +302,8 @@ def list_results(follower: RunFollower) -> Iterator[CheckResult]:
         for (owner, cluster, name), record in follower.checks.items():
             if owner == vcenter:
                 is_gone = cluster in gone or _is_missing(record)
-                yield _build_result(vcenter, name, record, cluster if is_gone else "")
+                result = _build_result(vcenter, name, record, cluster if is_gone else "")
+                yield replace(result, argument=_choose_argument(cluster, name, listing[0]))
 
 
 def _list_gone(listing: Record, dispatch: Dispatch) -> set[str]:
@@ -307,14 +322,23 @@ def _is_missing(record: Record | None) -> bool:
 def _list_vcenter_results(run: Run, listing: Record, dispatch: Dispatch) -> Iterator[CheckResult]:
     """What could not be dispatched, and what is open about the vCenter as a whole."""
     vcenter = listing["vcenter"]
+    own = f"{vcenter}/{VCENTER_LOG}"
     failed = list_failed_dispatches(run, listing, dispatch["expected"])
-    for one in failed:
-        yield CheckResult(vcenter, one["cluster"] or AS_A_WHOLE, one["message"], looked=False)
+    for at, one in enumerate(failed):
+        record = None if at else listing
+        name = one["cluster"] or AS_A_WHOLE
+        yield CheckResult(vcenter, name, one["message"], looked=False, record=record, argument=own)
     findings = listing["after"]["findings"].values()
-    if findings and not failed:
-        yield CheckResult(
-            vcenter, AS_A_WHOLE, "listed", open=_count_open(findings), worst=rank_worst(findings)
-        )
+    if (findings or listing["findings"]) and not failed:
+        opened, worst = _count_open(findings), rank_worst(findings)
+        yield CheckResult(vcenter, AS_A_WHOLE, "listed", "", opened, worst, record=listing, argument=own)
+
+
+def _choose_argument(cluster: str, name: str, listing: Record) -> str:
+    """Choose how a command names a cluster: by its name, if a shell takes it and no other has it."""
+    known = (listing["after"]["clusters"] or {}).values()
+    is_unique = [each["name"] for each in known].count(name) <= 1
+    return (find_shell_argument(name) if is_unique else None) or find_shell_argument(cluster) or "CLUSTER"
 
 
 def _build_result(vcenter: str, name: str, record: Record | None, gone: str) -> CheckResult:
@@ -332,6 +356,7 @@ def _build_result(vcenter: str, name: str, record: Record | None, gone: str) -> 
         rank_worst(findings),
         looked=looked,
         gone="" if looked else gone,
+        record=record,
     )
 
 
@@ -340,13 +365,81 @@ def _describe_outcome(record: Record) -> str:
         return record["failure"]["message"]
     if record["outcome"] != "changed":
         return OUTCOMES.get(record["outcome"], record["outcome"])
-    changes = [change for change in record["changes"] if change["kind"] != "relabelled"]
+    changes = _list_counted_changes(record)
     return format_count(len(changes), "change") if changes else "no change; findings moved"
 
 
 def _count_open(findings: Iterable[Finding]) -> str:
     counts = Counter(finding["severity"] for finding in findings)
     return ", ".join(f"{counts[name]} {name}" for name in reversed(SEVERITIES) if counts[name]) or "none"
+
+
+MOVES: Final = {"opened": "opened", "raised": "now worse", "resolved": "over"}
+"""How a finding moved, for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordNews:
+    """What a record says that is new: in ``lines``, critical first, and how much it is, as ``counted``."""
+
+    lines: tuple[str, ...]
+    counted: str
+    is_critical: bool
+
+
+def list_record_news(record: Record) -> RecordNews:
+    """List what changed by a ``record``, and which findings it opened, made worse or ended."""
+    published = [event["data"] for event in record["events"]]
+    names = {host: name for data in published for host, name in data["host_names"].items()}
+    releases = {key: name for data in published for key, name in data.get("release_names", {}).items()}
+    words = ChangeWords(names, record["coverage"], releases)
+    changes = _list_counted_changes(record)
+    lines = [
+        (line.is_critical and not ending, f"{render_change_line(line, words)}{ending}")
+        for ending, are_back in (("", False), (" (put back)", True))
+        for line in list_change_lines([one for one in changes if ("put_back" in one) is are_back], words)
+    ]
+    counts = [format_count(len(changes), "change")] if changes else []
+    for transition, word in MOVES.items():
+        moved = [finding for finding in record["findings"] if finding["transition"] == transition]
+        lines += [
+            (
+                finding["severity"] == "critical" and transition != "resolved",
+                _render_move(finding, word, record["checked_at"]),
+            )
+            for finding in moved
+        ]
+        counts += [f"{format_count(len(moved), 'finding')} {word}"] if moved else []
+    lines.sort(key=lambda line: not line[0])
+    return RecordNews(tuple(text for _, text in lines), ", ".join(counts), any(first for first, _ in lines))
+
+
+def _render_move(finding: Finding, word: str, checked_at: str) -> str:
+    said = name_summary(finding["summary"], checked_at, MAX_SAID_CHARACTERS)
+    return f"{word} ({finding['severity']}): {said}"
+
+
+def _list_counted_changes(record: Record) -> list[Change]:
+    return [change for change in record["changes"] if change["kind"] != "relabelled"]
+
+
+def _print_news(results: Iterable[CheckResult], target: StackOptions) -> None:
+    """Print what is new by the records of the ``results``, those with something critical first."""
+    listed = [(one, one.record, list_record_news(one.record)) for one in results if one.record is not None]
+    moved = sorted((each for each in listed if each[2].lines), key=lambda each: not each[2].is_critical)
+    for result, record, news in moved[:MAX_DETAILED_RECORDS]:
+        print_line("")
+        print_line(f"{result.name_log()}: {news.counted}", "bold")
+        for line in news.lines[:MAX_DETAIL_LINES]:
+            print_line(f"  {line}")
+        if len(news.lines) > MAX_DETAIL_LINES:
+            print_line(f"  and {len(news.lines) - MAX_DETAIL_LINES} more")
+        owner = "" if result.argument.endswith(VCENTER_LOG) else f" --vcenter {result.vcenter}"
+        print_line(f"  All of it: {target.name_command(f'show {result.argument} {record["seq"]}{owner}')}")
+    if len(moved) > MAX_DETAILED_RECORDS:
+        others = format_count(len(moved) - MAX_DETAILED_RECORDS, "other log")
+        print_line("")
+        print_line(f"Something is new in {others}, too: {target.name_command('history CLUSTER')} shows it")
 
 
 def _render_retirement(result: CheckResult, target: StackOptions) -> str:
@@ -364,6 +457,11 @@ def _print_results(follower: RunFollower, timeout: int, target: StackOptions) ->
     results = list(list_results(follower))
     year = datetime.now(UTC).year
     print_table(build_table(RESULT_HEADINGS, (result.render_cells(year) for result in results)))
+    _print_news(results, target)
+    open_now = [result for result in results if result.open not in {"", "none"}]
+    if open_now:
+        print_line("")
+        print_line(f"What is open: {target.name_command('status')}")
     if not follower.is_done:
         status = target.name_command("status")
         fail(
