@@ -74,19 +74,54 @@ def test_a_changed_file_is_replayed_over_the_recorded_past(
 
     world.aws.s3.delete_object(Bucket="state", Key=FLEET_KEY)
     assert replay().splitlines() == [
-        "13 records since 2026-11-20",
-        "  all: 5 events told",
-        "  security: 1 event told",
+        "13 records since 2026-11-20 00:00 UTC, the first of 2026-11-23 02:14, the last of 2026-11-23 22:19",
+        "Of these fleet.json would have told each route so many events (several may be one message):",
+        "  all: 4 events",
+        "  security: 1 event",
     ]
     assert len(replay("--format", "csv", ignore=[rule]).splitlines()) == 1
     hidden = json.loads(replay("--format", "json", ignore=[rule]))
     assert hidden["routes"] == [
-        {"route": "all", "told": 3, "hidden": {"ignore:drivers": 6}},
-        {"route": "security", "told": 1, "hidden": {}},
+        {
+            "route": "all",
+            "told": 2,
+            "hidden": {"ignore:drivers": 6},
+            "hidden_events": {"ignore:drivers": 2},
+        },
+        {"route": "security", "told": 1, "hidden": {}, "hidden_events": {}},
     ]
     assert hidden["differences"] is None
-    assert "    hidden by ignore:drivers: 6" in replay(ignore=[rule])
-    assert replay(since="2026-12-20").startswith("0 records")
+    kept = "    kept from it by the ignore rule drivers: 6 changes and findings, of 2 events\n"
+    assert kept in replay(ignore=[rule])
+    assert replay(since="2026-11-23T18:00").startswith("4 records since 2026-11-23 18:00 UTC, ")
+    assert replay(since="2026-11-23T20:00+02:00").startswith("4 records since 2026-11-23 18:00 UTC, ")
+    nothing = "0 records since 2026-12-20 00:00 UTC: there is nothing to replay\n"
+    assert replay(since="2026-12-20") == nothing
+
+
+@pytest.mark.parametrize("since", ["yesterday", "2026-13-01", "2026-11-23T2", "20261123", "1"])
+def test_what_is_no_date_is_refused_as_by_the_other_commands(run: Run, since: str) -> None:
+    """Before anything is read, the file included."""
+    ran = run("fleet", "replay", "fleet.yaml", "--since", since)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == (
+        f"esx-drift: {since} is no date\n"
+        "  Expected 2026-11-23, 2026-11-23T02:14, or with its own zone: 2026-11-23T02:14+01:00\n"
+    )
+
+
+@pytest.mark.usefixtures("past", "checking")
+def test_a_log_that_is_too_long_is_said_to_be_cut(
+    world: World, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came before is not replayed: nobody takes the rest for the whole."""
+    monkeypatch.setattr("esx_drift.cli.fleet_records.MAX_REPLAYED_RECORDS", 2)
+    ran = run("fleet", "replay", _write(tmp_path, world), "--since", "2026-11-20")
+    assert ran.code == 0
+    assert (
+        f"warning: of prod-a on {world.watched.name} only the newest 2 records are replayed,"
+        " from 2026-11-23 18:18 UTC on\n"
+    ) in ran.err
 
 
 @pytest.mark.parametrize(
@@ -128,29 +163,56 @@ def test_what_a_changed_file_would_have_told_otherwise_is_listed(
         assert ran.code == 0
         return ran.out
 
-    assert replay().splitlines()[-1] == "The file that is in use would have told the same"
+    assert replay().splitlines()[-1] == "The file that is in use would have told the same."
     lines = replay(ignore=[rule]).splitlines()
-    begin = lines.index("Otherwise than by the file that is in use: 2 times")
+    begin = lines.index("The file that is in use would have told 2 events otherwise:")
     place = f"prod-a · {world.watched.name}"
+    outcomes = [
+        "    all, by the file in use: told",
+        "    all, by fleet.json: not told: the ignore rule drivers hides 3 changes and findings",
+    ]
     assert lines[begin + 1 :] == [
-        f"  23 Nov 10:16 UTC · Intel-i40en 2.7.2.0 → 2.9.2.0 on esx01 · {place}",
-        "    all: told → hidden: 3 by ignore:drivers",
-        f"  23 Nov 18:18 UTC · Put back after 8 h 2 min: Intel-i40en 2.7.2.0 on esx01 · {place}",
-        "    all: told → hidden: 3 by ignore:drivers",
+        f"  2026-11-23 10:16 UTC · Intel-i40en 2.7.2.0 → 2.9.2.0 on esx01 · {place}",
+        *outcomes,
+        f"  2026-11-23 18:18 UTC · Put back after 8 h 2 min: Intel-i40en 2.7.2.0 on esx01 · {place}",
+        *outcomes,
     ]
     only = {"routes": [{"name": "all", "min_severity": "critical"}, {"name": "security"}]}
     found = json.loads(replay("--format", "json", **only))["differences"]
     assert {(one["route"], one["in_use"], one["changed"]) for one in found} == {
-        ("all", "told", "not for this route"),
-        ("security", "not for this route", "told"),
+        ("all", "told", "not told: the route's min_severity left it out"),
+        ("security", "not told: the route's families left it out", "told"),
     }
+    unreviewed = {key: value for key, value in rule.items() if key != "keys"}
+    unreviewed["findings"] = ["drift-unreviewed"]
+    drivers = {"name": "drivers", "kinds": ["drift-unreviewed"]}
+    found = json.loads(replay("--format", "json", ignore=[unreviewed], routes=[drivers, {"name": "all"}]))
+    assert {(one["route"], one["in_use"], one["changed"]) for one in found["differences"]} == {
+        ("all", "told", "told, but the ignore rule drivers hides 1 change or finding"),
+        ("all", "told", "told, but the ignore rule drivers hides 2 changes and findings"),
+        ("drivers", "not told: it has no such route", "told"),
+        ("security", "told", "not told: it has no such route"),
+    }
+    in_use = _write(tmp_path, world, routes=[drivers]).read_bytes()
+    world.aws.s3.put_object(Bucket="state", Key=FLEET_KEY, Body=in_use)
+    found = json.loads(replay("--format", "json", ignore=[unreviewed], routes=[drivers]))
+    hides = "not told: the ignore rule drivers hides"
+    assert {(one["in_use"], one["changed"]) for one in found["differences"]} == {
+        ("told", f"{hides} 1 change or finding; the rest is not for this route"),
+        ("told", f"{hides} 2 changes and findings; the rest is not for this route"),
+    }
+    ending = {**rule, "until": "2026-11-23T12:00:00Z"}
+    in_use = _write(tmp_path, world).read_bytes()
+    world.aws.s3.put_object(Bucket="state", Key=FLEET_KEY, Body=in_use)
+    lines = replay(ignore=[ending]).splitlines()
+    assert "    all, by the file in use: not told: by its rules nothing was new then" in lines
     table = replay("--format", "csv", ignore=[rule]).splitlines()
     assert table[0] == "checked_at,vcenter,cluster,type,title,route,in_use,changed"
     assert len(table) == 3
     other = _write(tmp_path, world).read_bytes().replace(b'"name": "vc', b'"name": "old-vc')
     world.aws.s3.put_object(Bucket="state", Key=FLEET_KEY, Body=other)
     assert {one["in_use"] for one in json.loads(replay("--format", "json"))["differences"]} == {
-        "not for this route"
+        f"not told: it does not watch {world.watched.name}"
     }
 
 
@@ -173,7 +235,10 @@ def test_a_rule_that_matches_nothing_is_named(
     ran = run("fleet", "check", file, "--records")
     assert ran.code == 0
     assert ran.err.count("w ended") == 1
-    assert [line.partition(".json: /")[2] for line in ran.err.splitlines() if "w ended" not in line] == [
+    *warnings, extent, unseen = ran.err.splitlines()
+    assert extent.startswith("info: Compared with 3 clusters and ")
+    assert unseen.startswith("info: Never seen, so that nothing is known of it: lab-a on ")
+    assert [line.partition(".json: /")[2] for line in warnings if "w ended" not in line] == [
         f'vcenters/0/clusters/exclude/1: {world.watched.name}: no cluster that is known matches "lob-*"',
         'ignore/0/clusters/1: drivers: no cluster that is known matches "prd"',
         'ignore/0/hosts/2: drivers: no host that is known matches "esx99"',
@@ -183,3 +248,40 @@ def test_a_rule_that_matches_nothing_is_named(
     file.write_text(json.dumps(document))
     again = run("fleet", "check", file, "--records")
     assert (again.code, again.out.count("\n"), again.err.count("that is known")) == (1, 1, 4)
+    document["vcenters"] = []
+    file.write_text(json.dumps(document))
+    assert (
+        "info: --records: no pattern was looked at, because too little of the file can be understood\n"
+        in run("fleet", "check", file, "--records").err
+    )
+
+
+@pytest.mark.usefixtures("checking")
+def test_what_was_never_seen_is_said_to_be_unknown(world: World, run: Run, tmp_path: Path) -> None:
+    """Nobody takes silence for a pattern that matches."""
+    file = _write(tmp_path, world)
+    nothing = "info: Nothing was ever checked here: no pattern was compared with anything.\n"
+    assert run("fleet", "check", file, "--records").err == nothing
+    world.dispatch()
+    document = json.loads(file.read_text())
+    document["vcenters"].append({"name": "vc99"})
+    file.write_text(json.dumps(document))
+
+    def describe() -> list[str]:
+        return [
+            line.removeprefix("info: ") for line in run("fleet", "check", file, "--records").err.splitlines()
+        ]
+
+    name = world.watched.name
+    assert describe() == [
+        "Compared with 2 clusters and 0 hosts of 2 vCenters, as each was last seen, at 2026-11-23 02:14 UTC.",
+        f"Never seen, so that nothing is known of it: prod-a on {name}, prod-b on {name}, vc99.",
+    ]
+    world.check()
+    assert describe() == [
+        (
+            "Compared with 2 clusters and 4 hosts of 2 vCenters, as each was last seen,"
+            " between 2026-11-23 02:14 and 2026-11-23 06:15 UTC."
+        ),
+        f"Never seen, so that nothing is known of it: prod-b on {name}, vc99.",
+    ]

@@ -25,6 +25,7 @@ from esx_drift.cli.options import (
     print_help_alone,
     with_stack_options,
 )
+from esx_drift.cli.past import make_times
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_note, print_warning, require_yes
 from esx_drift.config import DEFAULT_SECRET_PREFIX
 from esx_drift.contracts import parse_sent_json
@@ -263,20 +264,27 @@ def check(
     """
     written = _read_fleet(file)
     written.print_what_is_known()
-    if records and written.examined.sound is not None:
+    if records and written.examined.sound is None:
+        print_note("--records: no pattern was looked at, because too little of the file can be understood")
+    elif records and written.examined.sound is not None:
         from esx_drift.cli.aws import explain_aws_errors, open_stack  # noqa: PLC0415 -- boto3 takes long to load
         from esx_drift.cli.fleet_records import read_known_things  # noqa: PLC0415 -- nothing else needs it
 
         with explain_aws_errors("Reading the newest records"):
             fleet = build_fleet(written.examined.sound.document)
-            known = read_known_things(open_stack(target).open_store(), fleet)
+            known, extent = read_known_things(open_stack(target).open_store(), fleet)
         written.print_idle_patterns(known)
+        for line in extent.describe():
+            print_note(line)
     document = written.require_sound().document
     print_line(f"{file} is valid: {_count_entries(document)}", "green")
 
 
 SinceOption = Annotated[
-    datetime, typer.Option(formats=["%Y-%m-%d"], help="From this day on (UTC).", metavar="DATE")
+    str,
+    typer.Option(
+        metavar="DATE", help="From then on: 2026-11-23 (from its beginning), or a time: 2026-11-23T02:14."
+    ),
 ]
 
 
@@ -287,13 +295,14 @@ def replay(
 ) -> None:
     """Say what a fleet file would have told each route of the recorded past, and hidden by which rule.
 
-    And each event that the file in use would have told otherwise; in CSV those alone. Where there is none, or
-    it has faults, nothing is compared. It reads each record since that day.
+    An event is what one check found to tell. Each that the file in use would have told otherwise is listed;
+    in CSV those alone. Where no file is in use, or it has faults, nothing is compared. Times are of UTC.
 
     Exit code 0: done, 1: the file has errors, 2: trouble.
 
     Example: esx-drift fleet replay fleet.yaml --since 2026-11-01
     """
+    begins_at = make_times(local=False).parse_beginning(since)
     fleet = build_fleet(_require_fleet(file).document)
     from esx_drift.cli.aws import explain_aws_errors, open_stack  # noqa: PLC0415 -- boto3 takes long to load
     from esx_drift.cli.fleet_records import (  # noqa: PLC0415 -- nothing else needs it
@@ -302,14 +311,14 @@ def replay(
         replay_records,
     )
 
-    begins_at, stack = since.replace(tzinfo=UTC), open_stack(target)
+    stack = open_stack(target)
     with explain_aws_errors("Reading the records"):
         stored = UploadTarget(stack, None).open_file().read_stored()
         compared = _parse_compared_fleet(stored.body if stored else None)
         fleets = [fleet] if compared is None else [fleet, compared]
         result, *in_use = replay_records(stack.open_store(), fleets, begins_at)
     differences = list_differing_events(in_use[0], result) if in_use else None
-    print_replay(result, differences, begins_at, output)
+    print_replay(result, differences, begins_at, file.name, output)
 
 
 def _parse_compared_fleet(body: bytes | None) -> Fleet | None:

@@ -6,18 +6,19 @@ Longer than 250 lines, because what a file would have told is counted and listed
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import takewhile
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import typer
 
 from esx_drift.cli.options import ListFormat
-from esx_drift.cli.terminal import print_line, render_csv
+from esx_drift.cli.terminal import print_line, print_warning, render_csv
 from esx_drift.domain.events import build_events, list_moved_kinds, select_for_people
-from esx_drift.domain.fleet.fleet import Fleet, select_routes
+from esx_drift.domain.fleet.fleet import Fleet, Route, select_routes
 from esx_drift.domain.fleet.rule_review import KnownThings
+from esx_drift.domain.fleet.rules import EVERYTHING
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.records import build_empty_state
 from esx_drift.domain.stored.types import (
@@ -33,7 +34,7 @@ from esx_drift.domain.stored.types import (
 )
 from esx_drift.domain.suppression import FLEET_FILE, apply_rules
 from esx_drift.domain.text.times import format_time, parse_time
-from esx_drift.domain.text.wording import clean_text, format_count, format_moment
+from esx_drift.domain.text.wording import clean_text, format_count, join_names
 from esx_drift.log_reader import LogReader
 from esx_drift.messages.content import build_content, is_for_chat
 
@@ -48,13 +49,47 @@ MAX_SEARCHED_FOR_A_RUN: Final = 20
 """So many of a vCenter's own records are searched for its last run by schedule."""
 
 
-def read_known_things(store: "Store", fleet: Fleet) -> KnownThings:
-    """Read what the newest records know: clusters, and what a rule may name by its key.
+@dataclass(slots=True)
+class KnownExtent:
+    """How much of a stack is known: when each log was last seen, and which were never."""
+
+    vcenters: int = 0
+    clusters: int = 0
+    hosts: int = 0
+    seen_at: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
+
+    def add_look(self, name: str, after: LogState) -> None:
+        """Add when what is called ``name`` was last seen, by what its newest record left: ``after``."""
+        if after["last_look_at"] is None:
+            self.unseen.append(name)
+        else:
+            self.seen_at.append(after["last_look_at"])
+
+    def describe(self) -> list[str]:
+        """Describe what was looked at, in one sentence or two."""
+        if not self.seen_at:
+            return ["Nothing was ever checked here: no pattern was compared with anything."]
+        first, last = min(self.seen_at, key=parse_time), max(self.seen_at, key=parse_time)
+        when = f"at {format_minute(first)}"
+        if format_minute(first) != format_minute(last):
+            when = f"between {format_minute(first)} and {format_minute(last)}"
+        counts = [(self.clusters, "cluster"), (self.hosts, "host"), (self.vcenters, "vCenter")]
+        clusters, hosts, vcenters = (format_count(number, noun) for number, noun in counts)
+        lines = [f"Compared with {clusters} and {hosts} of {vcenters}, as each was last seen, {when} UTC."]
+        if self.unseen:
+            lines.append(f"Never seen, so that nothing is known of it: {join_names(sorted(self.unseen))}.")
+        return lines
+
+
+def read_known_things(store: "Store", fleet: Fleet) -> tuple[KnownThings, KnownExtent]:
+    """Read what the newest records know: clusters, and what a rule may name by its key; and how much it is.
 
     Args:
         store: Where the records lie.
         fleet: Whose vCenters are looked up.
     """
+    extent = KnownExtent()
     clusters: dict[str, list[tuple[str, str]]] = {}
     excluded: dict[str, list[tuple[str, str]]] = {}
     names: set[str] = set()
@@ -62,17 +97,27 @@ def read_known_things(store: "Store", fleet: Fleet) -> KnownThings:
     for vcenter in fleet.vcenters:
         log = LogReader(store, vcenter.name, VCENTER_LOG)
         own = log.read().after
+        extent.add_look(vcenter.name, own)
+        extent.vcenters += 1
         clusters[vcenter.name] = [(key, entry["name"]) for key, entry in (own["clusters"] or {}).items()]
         excluded[vcenter.name] = _list_excluded(log)
         names |= {finding["subject"] for finding in own["findings"].values()}
-        for cluster, _ in clusters[vcenter.name]:
+        extent.clusters += len(clusters[vcenter.name])
+        for cluster, name in clusters[vcenter.name]:
             after = LogReader(store, vcenter.name, cluster).read().after
+            extent.add_look(f"{clean_text(name)} on {vcenter.name}", after)
             names |= {finding["subject"] for finding in after["findings"].values()}
             if after["snapshot"] is not None:
                 snapshot = store.snapshot(after["snapshot"]["key"])
+                extent.hosts += len(snapshot["hosts"])
                 names |= _list_names(snapshot)
                 hosts |= {each for host, known in snapshot["hosts"].items() for each in (host, known["name"])}
-    return KnownThings(clusters, frozenset(names), frozenset(hosts), excluded)
+    return KnownThings(clusters, frozenset(names), frozenset(hosts), excluded), extent
+
+
+def format_minute(text: str) -> str:
+    """Format a time of a record, ``text``, with its day: ``2026-11-23 02:14``, in UTC."""
+    return f"{parse_time(text):%Y-%m-%d %H:%M}"
 
 
 def _list_excluded(log: LogReader) -> list[tuple[str, str]]:
@@ -96,10 +141,15 @@ def _list_keys(image: Image) -> Iterator[str]:
 
 @dataclass(slots=True)
 class RouteTally:
-    """How many messages a route would have got, and how many items it would have been spared, by rule."""
+    """How many events a route would have been told.
+
+    ``hidden``: by the rule, how many changes and findings it was spared; ``hidden_events``: of how
+    many events these are.
+    """
 
     told_events: int = 0
     hidden: Counter[str] = field(default_factory=Counter)
+    hidden_events: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +160,17 @@ class ReplayedEvent:
     outcomes: Mapping[str, str]
 
 
-NOT_HEARD: Final = "not for this route"
-"""What becomes of an event at a route whose families, severity, kinds or patterns are others."""
+TOLD: Final = "told"
+NOT_TOLD: Final = "not told"
+
+OPEN_FILTERS: Final[Mapping[str, object]] = {
+    "families": (),
+    "min_severity": "info",
+    "kinds": (),
+    "vcenters": EVERYTHING,
+    "clusters": EVERYTHING,
+}
+"""What a route has that hears everything."""
 
 type EventName = tuple[str, str, int, str]
 """An event of a replay: its vCenter, cluster and record, and its type."""
@@ -119,11 +178,22 @@ type EventName = tuple[str, str, int, str]
 
 @dataclass(slots=True)
 class Replay:
-    """What a fleet file would have told and hidden of recorded checks. ``records``: how many there were."""
+    """What a fleet file would have told and hidden of recorded checks.
+
+    Attributes:
+        fleet: The file.
+        routes: What came of it for each route, by its name.
+        records: How many records there were.
+        times: When the first and the last of them were made.
+        cut: The logs of which there were too many: their names, and from when on they are replayed.
+        events: What became of each event that is told in chat.
+    """
 
     fleet: Fleet
     routes: dict[str, RouteTally]
     records: int = 0
+    times: tuple[str, str] | None = None
+    cut: dict[str, str] = field(default_factory=dict)
     events: dict[EventName, ReplayedEvent] = field(default_factory=dict)
 
     @classmethod
@@ -136,6 +206,8 @@ class Replay:
         state: LogState | None = None
         for record in records:
             self.records += 1
+            first, last = self.times or (record["checked_at"],) * 2
+            self.times = min(first, record["checked_at"]), max(last, record["checked_at"])
             bare = _strip(record, state)
             before = state or _build_first_state(bare)
             published = [event["data"] for event in record["events"]]
@@ -146,35 +218,104 @@ class Replay:
             replayed = apply_rules(bare, before, self.fleet.rules, names)
             state = {**replayed["after"], "answered": record["after"]["answered"]}
             for event in build_events(replayed, "", None, names, releases):
-                outcomes = self._add_event(event["type"].split(".")[1], event["data"])
                 key = record["vcenter"], record["cluster"], record["seq"], event["type"]
                 if is_for_chat(event["type"]):
-                    self.events[key] = ReplayedEvent(event, outcomes)
+                    self.events[key] = ReplayedEvent(event, self._add_event(event))
 
-    def _add_event(self, family: str, data: EventData) -> dict[str, str]:
+    def _add_event(self, event: Event) -> dict[str, str]:
+        family, data = _find_family(event), event["data"]
         people = select_for_people(data)
-        heard = self._select(family, people) if people else []
+        heard = _list_hearing(self.fleet, family, people) if people else []
         for name in heard:
             self.routes[name].told_events += 1
-        concerned = self._select(family, data)
+        concerned = _list_hearing(self.fleet, family, data)
         for name in concerned:
             self.routes[name].hidden.update(data["suppressed"])
-        hidden = ", ".join(f"{number} by {reason}" for reason, number in sorted(data["suppressed"].items()))
-        said = f"told, but for {hidden}" if hidden else "told"
-        return dict.fromkeys(concerned, f"hidden: {hidden}") | dict.fromkeys(heard, said)
+            self.routes[name].hidden_events.update(data["suppressed"].keys())
+        hidden = _describe_hidden(data)
+        said = f"{TOLD}, but {hidden}" if hidden else TOLD
+        rest = "" if people is None else "; the rest is not for this route"
+        return dict.fromkeys(concerned, f"{NOT_TOLD}: {hidden}{rest}") | dict.fromkeys(heard, said)
 
-    def _select(self, family: str, data: EventData) -> list[str]:
-        cluster = data["cluster"]
-        found = select_routes(
-            self.fleet,
-            family,
-            data["severity"],
-            data["vcenter"],
-            cluster["id"] if cluster else None,
-            cluster["name"] if cluster else None,
-            list_moved_kinds(data),
-        )
-        return [route.name for route in found]
+    def describe_outcome(self, name: EventName, route: str, event: Event) -> str:
+        """Describe what became of an event at a route: that it was told, or why it was not.
+
+        Args:
+            name: Which event of the replay it is.
+            route: The route's name.
+            event: The same event by this file or, where this file makes none of it, by another one.
+        """
+        own, heard_by = self.events.get(name), self.fleet.find_route(route)
+        if heard_by is None:
+            return f"{NOT_TOLD}: it has no such route"
+        if self.fleet.vcenter(event["data"]["vcenter"]) is None:
+            return f"{NOT_TOLD}: it does not watch {event['data']['vcenter']}"
+        if own is None:
+            return f"{NOT_TOLD}: by its rules nothing was new then"
+        if route in own.outcomes:
+            return own.outcomes[route]
+        return f"{NOT_TOLD}: the route's {_name_deaf_filters(heard_by, own.event)} left it out"
+
+
+def _find_family(event: Event) -> str:
+    return event["type"].split(".")[1]
+
+
+def _list_hearing(fleet: Fleet, family: str, data: EventData) -> list[str]:
+    """List the names of the routes that hear an event."""
+    cluster = data["cluster"]
+    found = select_routes(
+        fleet,
+        family,
+        data["severity"],
+        data["vcenter"],
+        cluster["id"] if cluster else None,
+        cluster["name"] if cluster else None,
+        list_moved_kinds(data),
+    )
+    return [route.name for route in found]
+
+
+def _name_deaf_filters(route: Route, event: Event) -> str:
+    """Name the fields of a route each of which alone keeps it from hearing an event."""
+    deaf = []
+    for name in OPEN_FILTERS:
+        others = {other: value for other, value in OPEN_FILTERS.items() if other != name}
+        alone = Fleet((), (replace(route, **cast("Any", others)),))
+        if not _list_hearing(alone, _find_family(event), event["data"]):
+            deaf.append(name)
+    return " and ".join(deaf)
+
+
+_RULES: Final[Mapping[str, str]] = {
+    "ignore": "the ignore rule {}",
+    "maintenance": "the maintenance window {}",
+    "rollout": "an upgrade under way",
+    "flapping": "what comes and goes",
+}
+"""What keeps something from people, by what stands before the colon of a reason."""
+
+
+def name_reason(reason: str) -> str:
+    """Name what keeps something from people, as an event counts it (``ignore:drivers``), in words."""
+    kind, _, name = reason.partition(":")
+    return _RULES[kind].format(clean_text(name))
+
+
+ITEM: Final = "change or finding"
+
+
+def format_items(number: int) -> str:
+    """Format how many changes and findings a ``number`` of both together are."""
+    return f"1 {ITEM}" if number == 1 else f"{number} changes and findings"
+
+
+def _describe_hidden(data: EventData) -> str:
+    hidden = [
+        f"{name_reason(reason)} hides {format_items(number)}"
+        for reason, number in sorted(data["suppressed"].items())
+    ]
+    return " and ".join(hidden)
 
 
 def _build_first_state(record: Record) -> LogState:
@@ -250,12 +391,8 @@ DIFFERENCE_COLUMNS: Final = (
 )
 
 
-def _find_outcome(event: ReplayedEvent | None, route: str) -> str:
-    return NOT_HEARD if event is None else event.outcomes.get(route, NOT_HEARD)
-
-
 def list_differing_events(in_use: Replay, changed: Replay) -> list[ReplayDifference]:
-    """List what would have been told otherwise, the oldest first.
+    """List what would have been told otherwise, the oldest first: by one of both, or by them not the same.
 
     Args:
         in_use: The past by the file that is in use.
@@ -267,11 +404,13 @@ def list_differing_events(in_use: Replay, changed: Replay) -> list[ReplayDiffere
         was, now = in_use.events.get(key), changed.events.get(key)
         sides = [side for side in (was, now) if side is not None]
         for route in routes:
-            before, after = (_find_outcome(side, route) for side in (was, now))
-            if before != after:
-                # The side that tells it has the words of what was told.
-                telling = [side for side in sides if side.outcomes.get(route, "").startswith("told")]
-                found.append(ReplayDifference((telling or sides)[0].event, route, before, after))
+            # The side that tells it has the words of what was told.
+            telling = [side for side in sides if side.outcomes.get(route, "").startswith(TOLD)]
+            before, after = (
+                replay.describe_outcome(key, route, sides[0].event) for replay in (in_use, changed)
+            )
+            if telling and before != after:
+                found.append(ReplayDifference(telling[0].event, route, before, after))
     return sorted(found, key=lambda one: (one.event["data"]["checked_at"], one.event["id"]))
 
 
@@ -289,14 +428,22 @@ def replay_records(store: "Store", fleets: Sequence[Fleet], since: datetime) -> 
         for cluster in (VCENTER_LOG, *clusters):
             newest = LogReader(store, vcenter, cluster).list_newest(MAX_REPLAYED_RECORDS)
             recent = [*takewhile(lambda record: parse_time(record["checked_at"]) >= since, newest)]
+            is_cut = len(recent) == MAX_REPLAYED_RECORDS and recent[-1]["seq"] > 1
             for replay in replays:
                 if replay.fleet.vcenter(vcenter) is not None:
                     replay.add_log(reversed(recent))
+                    if is_cut:
+                        name = clean_text(recent[0]["cluster_name"] or cluster)
+                        replay.cut[f"{name} on {vcenter}"] = recent[-1]["checked_at"]
     return replays
 
 
 def print_replay(
-    replay: Replay, differences: Sequence[ReplayDifference] | None, since: datetime, output: ListFormat
+    replay: Replay,
+    differences: Sequence[ReplayDifference] | None,
+    since: datetime,
+    file: str,
+    output: ListFormat,
 ) -> None:
     """Print what a replay found.
 
@@ -304,40 +451,66 @@ def print_replay(
         replay: The replay.
         differences: What the file in use would have told otherwise; None: none is compared.
         since: From when on it was.
+        file: What the file is called.
         output: For a person, a program, or a spreadsheet.
     """
+    for name, begins_at in replay.cut.items():
+        most = format_count(MAX_REPLAYED_RECORDS, "record")
+        print_warning(
+            f"of {name} only the newest {most} are replayed, from {format_minute(begins_at)} UTC on"
+        )
     if output is ListFormat.json:
         routes = [
-            {"route": name, "told": tally.told_events, "hidden": dict(sorted(tally.hidden.items()))}
+            {
+                "route": name,
+                "told": tally.told_events,
+                "hidden": dict(sorted(tally.hidden.items())),
+                "hidden_events": dict(sorted(tally.hidden_events.items())),
+            }
             for name, tally in replay.routes.items()
         ]
         shown = {
             "schema_version": 1,
             "since": format_time(since),
             "records": replay.records,
+            "first_record_at": replay.times and replay.times[0],
+            "last_record_at": replay.times and replay.times[1],
             "routes": routes,
             "differences": None if differences is None else [one.cells for one in differences],
         }
         typer.echo(json.dumps(shown, indent=2))
-        return
-    if output is ListFormat.csv:
+    elif output is ListFormat.csv:
         typer.echo(render_csv(DIFFERENCE_COLUMNS, (one.cells for one in differences or ())), nl=False)
+    else:
+        _print_tallies(replay, since, file)
+        _print_differences(differences, file)
+
+
+def _print_tallies(replay: Replay, since: datetime, file: str) -> None:
+    asked = f"{format_count(replay.records, 'record')} since {since:%Y-%m-%d %H:%M} UTC"
+    if replay.times is None:
+        print_line(f"{asked}: there is nothing to replay", "bold")
         return
-    print_line(f"{format_count(replay.records, 'record')} since {since:%Y-%m-%d}", "bold")
+    first, last = map(format_minute, replay.times)
+    print_line(f"{asked}, the first of {first}, the last of {last}", "bold")
+    print_line(f"Of these {file} would have told each route so many events (several may be one message):")
     for name, tally in replay.routes.items():
-        print_line(f"  {name}: {format_count(tally.told_events, 'event')} told")
+        print_line(f"  {name}: {format_count(tally.told_events, 'event')}")
         for rule, number in sorted(tally.hidden.items()):
-            print_line(f"    hidden by {rule}: {number}")
-    if differences is not None:
-        _print_differences(differences)
+            events = format_count(tally.hidden_events[rule], "event")
+            print_line(f"    kept from it by {name_reason(rule)}: {format_items(number)}, of {events}")
 
 
-def _print_differences(differences: Sequence[ReplayDifference]) -> None:
+def _print_differences(differences: Sequence[ReplayDifference] | None, file: str) -> None:
     if not differences:
-        print_line("The file that is in use would have told the same")
+        if differences is not None:
+            print_line("The file that is in use would have told the same.")
         return
-    print_line(f"Otherwise than by the file that is in use: {format_count(len(differences), 'time')}", "bold")
-    for one in differences:
+    events = len({one.event["id"] for one in differences})
+    print_line(f"The file that is in use would have told {format_count(events, 'event')} otherwise:", "bold")
+    for at, one in enumerate(differences):
         cells = one.cells
-        print_line(f"  {format_moment(cells['checked_at'])} UTC · {cells['title']}")
-        print_line(f"    {one.route}: {one.before} → {one.after}")
+        if not at or differences[at - 1].event["id"] != one.event["id"]:
+            print_line(f"  {format_minute(cells['checked_at'])} UTC · {cells['title']}")
+        print_line(f"    {one.route}, by the file in use: {one.before}")
+        print_line(f"    {one.route}, by {file}: {one.after}")
