@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from esx_drift.cli.fleet_review import examine_fleet
+from esx_drift.cli.fleet_review import add_other_spellings, examine_fleet
+from esx_drift.cli.fleet_yaml import parse_fleet_text
 from esx_drift.contracts import list_violations
 from esx_drift.domain.fleet.rule_review import KnownThings
 from hypothesis import given
@@ -149,6 +150,41 @@ def test_what_reads_like_a_place_is_quoted_as_it_is_written(text: str) -> None:
         f'/ignore/1/hosts/0: a: no host that is known matches "{text}"',
         f'/ignore/1/keys/0: a: nothing that is known matches "{text}"',
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("vcenters: [{name: 1}]", 'put it in quotes, as "1"'),
+        ("vcenters: [{name: true}]", 'put it in quotes, as "true"'),
+        ("vcenters: [{name: null}]", 'put it in quotes, as "null"'),
+        ("vcenters: [{name: 1e3}]", 'put it in quotes, as "1e3"'),
+        ("vcenters: [{name: ~}]", ""),
+        ("vcenters: [{name: }]", ""),
+        ("vcenters: [{name: 1.50}]", ""),
+        ("vcenters: [{}]", ""),
+        ('{"vcenters": [{"name": 12}]}', 'put it in quotes, as "12"'),
+        ("vcenters: [{name: a, clusters: {include: [lab, 007, 7]}}]", 'put it in quotes, as "7"'),
+        ("vcenters: [{name: a, extract: yes}]", "write true"),
+        ("vcenters: [{name: a, extract: OFF}]", "write false"),
+        ("vcenters: [{name: a, extract: 'true'}]", "write true, without quotes"),
+        ("vcenters: [{name: a, extract: maybe}]", ""),
+        ("vcenters: [{name: a, max_age_seconds: '60'}]", "write 60, without quotes"),
+        ("vcenters: [{name: a, max_age_seconds: 1_000}]", "write 1000"),
+        ("vcenters: [{name: a, max_age_seconds: 4:00}]", ""),
+        ("vcenters: [{name: a, max_age_seconds: '0'}]", ""),
+        ("vcenters: [{name: a, 7a: 1}]", ""),
+        ("vcenters: [{name: a}]\nroutes: [{name: b, kinds: [on, no, 5]}]", 'put it in quotes, as "5"'),
+    ],
+)
+def test_what_yaml_reads_otherwise_than_it_is_meant_says_how_to_write_it(text: str, advice: str) -> None:
+    """A name that is a number, a yes that is a text; where no spelling would do, none is advised."""
+    written = text if text.startswith("{") else f"schema_version: 1\n{text}"
+    read = parse_fleet_text(written)
+    faults = [fault for fault in list_violations("fleet", read.document) if "schema_version" not in fault]
+    assert len(faults) == 1
+    expected = f"{faults[0]}: {advice}" if advice else faults[0]
+    assert add_other_spellings(faults, read.document, read.spelt) == [expected]
 
 
 BROKEN: tuple[Any, ...] = (None, True, 7, "x y", [], ["*"], {})

@@ -69,8 +69,6 @@ def test_only_what_json_can_say_is_read_out_of_yaml(text: str, document: object)
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("a: 1\nb: 2\na: 3", 3, 'expected each key once, got "a" twice'),
-        ("a:\n  1: x", 2, "expected a text as key"),
         ("a: 1\nb: !!binary aGk=", 2, "a text cannot begin with !: put it in quotes"),
         ("a: 1\nb: !!python/name:os.system x", 2, "a text cannot begin with !: put it in quotes"),
         ("a: 1\nb: !x!y z", 2, "a text cannot begin with !: put it in quotes"),
@@ -120,6 +118,61 @@ def test_what_cannot_be_read_is_told_with_its_line(text: str, line: int | None, 
         parse_fleet_text(text)
     assert message in refused.value.message
     assert refused.value.line == line
+
+
+def test_a_key_that_is_none_does_not_hide_the_rest() -> None:
+    """All of them are named, each with its line, and what else is there is read."""
+    read = parse_fleet_text("a: 1\nb:\n  on: 2\n  1: x\n  c: 3\n  ? [d]\n  : x\na: 4\nno: 5\na: 6")
+    assert read.document == {"a": 1, "b": {"on": 2, "c": 3}, "no": 5}
+    assert sorted(read.faults) == [
+        (4, "expected a text as key, got 1: put it in quotes"),
+        (6, "expected a text as key"),
+        (8, 'expected each key once, got "a" twice'),
+        (10, 'expected each key once, got "a" twice'),
+    ]
+
+
+@pytest.mark.parametrize("form", ["{}", '"{}"', "'{}'"])
+@pytest.mark.parametrize(
+    ("until", "stored"),
+    [
+        ("2027-01-31", "2027-02-01T00:00:00Z"),
+        ("2028-02-28", "2028-02-29T00:00:00Z"),
+        ("2027-01-31T18:00:00+01:00", "2027-01-31T18:00:00+01:00"),
+        ("2027-01-31 18:00:00Z", "2027-01-31T18:00:00Z"),
+        ("2027-01-31 18:00 UTC", "2027-01-31T18:00:00Z"),
+        ("2027-01-31t18:00:00.25 +0130", "2027-01-31T18:00:00.25+01:30"),
+        ("2027-01-31T18:00:00", "2027-01-31T18:00:00"),
+        ("2027-02-30", "2027-02-30"),
+        ("9999-12-31", "9999-12-31"),
+        ("31.01.2027", "31.01.2027"),
+    ],
+)
+def test_a_day_is_a_time_where_one_is_asked_for(form: str, until: str, stored: str) -> None:
+    """With or without quotes, in JSON, too; what is no time, or has no zone, stays and is refused."""
+    assert parse_fleet_text(f"ignore: [{{until: {form.format(until)}}}]").document == {
+        "ignore": [{"until": stored}]
+    }
+    as_json = json.dumps({"ignore": [{"until": until}], "maintenance": [{"to": until}]})
+    assert parse_fleet_text(as_json).document == {
+        "ignore": [{"until": stored}],
+        "maintenance": [{"to": stored}],
+    }
+
+
+@pytest.mark.parametrize(
+    "document", [{"ignore": 1}, {"ignore": [1, {"until": 5}]}, {"ignore": {"until": "2027-01-31"}}, []]
+)
+def test_what_holds_no_time_is_left_alone(document: object) -> None:
+    """Its schema says what is wrong."""
+    assert parse_fleet_text(json.dumps(document)).document == document
+
+
+def test_a_window_begins_with_its_first_day_and_ends_with_its_last() -> None:
+    """One day alone is a window of a day, not of nothing."""
+    read = parse_fleet_text("maintenance:\n  - {from: 2026-12-05, to: 2026-12-05, name: 2026-12-05}")
+    window = {"from": "2026-12-05T00:00:00Z", "to": "2026-12-06T00:00:00Z", "name": "2026-12-05"}
+    assert read.document == {"maintenance": [window]}
 
 
 YAML_SIGNS = st.text(st.sampled_from("ab1:-[]{}'\"*&!%@|>#?,<\\`.~ \n\n\t  "), max_size=24)

@@ -5,7 +5,7 @@ Longer than 250 lines, because a push is a check, a comparison with what is ther
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 import yaml
 
-from esx_drift.cli.fleet_review import ExaminedFleet, examine_fleet
+from esx_drift.cli.fleet_review import ExaminedFleet, add_other_spellings, examine_fleet
 from esx_drift.cli.fleet_yaml import FleetText, NotReadable, parse_fleet_text
 from esx_drift.cli.options import (
     FormatOption,
@@ -390,9 +390,10 @@ def show(
 def _says(text: str, document: object) -> bool:
     """Whether a text is a way to write a document."""
     try:
-        return parse_fleet_text(text).document == document
+        read = parse_fleet_text(text)
     except NotReadable:
         return False
+    return not read.faults and read.document == document
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,8 +408,9 @@ class WrittenFleet:
 
     def print_what_is_known(self) -> None:
         """Print each error with its line, and each warning for which no stack has to be asked."""
-        for fault in sorted(self.examined.faults, key=lambda fault: self.text.find_line(fault) or 0):
-            print_line(f"{self._format_place(fault)}: {fault}")
+        faults = [(self.text.find_line(fault) or 0, fault) for fault in self.examined.faults]
+        for line, fault in sorted([*self.text.faults, *faults], key=lambda each: each[0]):
+            print_line(f"{_format_place(self.file, line or None)}: {fault}")
         if isinstance(self.text.document, dict) and not self.text.document.get("routes"):
             print_warning(
                 "there are no routes: nobody is told anything in chat, and the topic alone hears of it"
@@ -422,7 +424,7 @@ class WrittenFleet:
 
     def require_sound(self) -> CheckedFleet:
         """Require a file without errors; end the command where there are some."""
-        number = len(self.examined.faults)
+        number = len(self.examined.faults) + len(self.text.faults)
         if number:
             fail(f"{self.file} has {format_count(number, 'error')}", EXIT_DIFFERENCES)
         fleet = CheckedFleet(cast("FleetDocument", self.text.document), self.source)
@@ -444,7 +446,9 @@ def _read_fleet(file: Path) -> WrittenFleet:
     except NotReadable as error:
         fail(f"{_format_place(file, error.line)}: {error.message}", EXIT_DIFFERENCES)
     now = datetime.now(UTC)
-    return WrittenFleet(file, source, text, examine_fleet(text.document, now), now)
+    examined = examine_fleet(text.document, now)
+    faults = add_other_spellings(examined.faults, text.document, text.spelt)
+    return WrittenFleet(file, source, text, replace(examined, faults=faults), now)
 
 
 def _require_fleet(file: Path) -> CheckedFleet:

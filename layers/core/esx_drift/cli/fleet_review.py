@@ -2,8 +2,12 @@
 
 One fault hides no other one: what has none so far is looked at further, and what follows from a fault is not
 told beside it.
+
+Longer than 250 lines, because which fault is told beside which is decided here, for all of them.
 """
 
+import copy
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -173,6 +177,62 @@ def _take_sound_fields(part: str, entry: object, bad: set[str]) -> Entry:
 
 def _has_times(entry: Entry) -> bool:
     return any(all(isinstance(entry.get(name), str) for name in names) for names in _TIMES)
+
+
+def add_other_spellings(faults: Sequence[str], document: object, spelt: Mapping[str, str]) -> list[str]:
+    """Add to each of the ``faults`` how its value is to be written, where that alone would mend it.
+
+    Args:
+        faults: A line each, JSON Pointer first.
+        document: The fleet file.
+        spelt: How values of it are written that are no texts, by JSON Pointer; as in JSON where they lack.
+    """
+    mended, advice = copy.deepcopy(document), dict[str, str]()
+    for pointer in {fault.partition(": ")[0] for fault in faults}:
+        *way, last = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]] or [""]
+        holder = mended
+        for part in way:
+            holder = _get_inner(holder, part)
+        other, words = _spell_otherwise(_get_inner(holder, last), spelt.get(pointer))
+        if words:
+            cast("Any", holder)[int(last) if isinstance(holder, list) else last] = other
+            advice[pointer] = words
+    left = {fault.partition(": ")[0] for fault in list_violations("fleet", mended)} if advice else advice
+    known = {pointer: words for pointer, words in advice.items() if pointer not in left}
+    return [": ".join(filter(None, (fault, known.get(fault.partition(": ")[0])))) for fault in faults]
+
+
+def _spell_otherwise(value: object, written: str | None) -> tuple[object, str]:
+    """Spell a value as a text, or a text as none.
+
+    Returns:
+        What it is then, and how to say so in the file; empty where it can't be.
+    """
+    if isinstance(value, str):
+        other = _read_plain(value)
+        shown = json.dumps(other)
+        return other, "" if other is None else f"write {shown}{', without quotes' * (shown == value)}"
+    if value is None or isinstance(value, int | float):
+        text = json.dumps(value) if written is None else written
+        return text, f"put it in quotes, as {json.dumps(text)}"
+    return None, ""
+
+
+_NOTHING: Final = object()
+_WORDS: Final = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
+_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
+
+
+def _get_inner(holder: object, part: str) -> object:
+    if isinstance(holder, dict):
+        return holder.get(part, _NOTHING)
+    return holder[int(part)] if isinstance(holder, list) else _NOTHING
+
+
+def _read_plain(text: str) -> bool | int | None:
+    """Read a text as YAML of before 2009 or without quotes would: ``yes`` as true, ``60`` as a number."""
+    plain = text.strip().replace("_", "")
+    return _WORDS.get(plain.casefold(), int(plain) if _NUMBER.fullmatch(plain) else None)
 
 
 NO_CHANGE: Final[Mapping[Element, frozenset[ChangeKind]]] = {

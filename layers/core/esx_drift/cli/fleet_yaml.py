@@ -1,14 +1,16 @@
 """The fleet file as a person writes it, YAML or JSON, with the line of everything in it.
 
 Of YAML only what JSON can say is read: ``no``, ``on`` and ``2026-11-28`` are texts here, a key may stand
-once, and anchors may not blow a small file up.
+once, and anchors may not blow a small file up. Where a time is asked for, a day is one, too.
 """
 
 import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from typing import Final
 
 import yaml
 
@@ -91,10 +93,19 @@ class NotReadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FleetText:
-    """A document, and the line (from 1) on which each JSON Pointer's value begins; no lines for JSON."""
+    """A document, and where and how it is written.
+
+    Attributes:
+        document: What it says.
+        lines: On which line (from 1) the value of each JSON Pointer begins; empty for JSON.
+        spelt: How each value that is neither a text, a list nor a map is written; empty for JSON.
+        faults: What of it could not be read, each with its line; the rest could.
+    """
 
     document: object
     lines: dict[str, int] = field(default_factory=dict)
+    spelt: dict[str, str] = field(default_factory=dict)
+    faults: list[tuple[int, str]] = field(default_factory=list)
 
     def find_line(self, fault: str) -> int | None:
         """The line that a fault is about: that of its pointer, or of what should hold the missing value."""
@@ -112,22 +123,58 @@ def parse_fleet_text(text: str) -> FleetText:
     """
     try:
         if text.lstrip().startswith(("{", "[")):
-            return FleetText(parse_sent_json(text.encode()))
+            return FleetText(_resolve_times(parse_sent_json(text.encode())))
         parsed = _parse_yaml(text)
         document = parse_sent_json(json.dumps(parsed.document).encode())
     except ContractViolation as error:
         raise NotReadable(error.message) from error
-    return FleetText(document, parsed.lines)
+    return replace(parsed, document=_resolve_times(document))
+
+
+_TIME_FIELDS: Final = (("ignore", "until", True), ("maintenance", "from", False), ("maintenance", "to", True))
+"""The part of a file, the field that is a time, and whether a day stands for its end there."""
+
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_SPELT_TIME: Final = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)[Tt ](?P<minute>\d\d:\d\d)(?P<second>:\d\d(\.\d{1,6})?)? ?"
+    r"(?P<zone>[Zz]|UTC|[+-]\d\d:?\d\d)",
+    re.ASCII,
+)
+"""A time with its zone, in more spellings than the one that is stored."""
+
+
+def _resolve_times(document: object) -> object:
+    """Write all times as they are stored; a day is the whole of it in UTC, as for ``accept``."""
+    whole = document if isinstance(document, dict) else {}
+    for part, name, is_end in _TIME_FIELDS:
+        entries = whole.get(part)
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, dict) and isinstance(entry.get(name), str):
+                entry[name] = _resolve_time(entry[name], is_end=is_end)
+    return document
+
+
+def _resolve_time(text: str, *, is_end: bool) -> str:
+    """Write a time as it is stored; what is none stays, so that the schema refuses it."""
+    if _DAY.fullmatch(text):
+        with suppress(ValueError, OverflowError):
+            return f"{date.fromisoformat(text) + timedelta(days=is_end)}T00:00:00Z"
+    found = _SPELT_TIME.fullmatch(text)
+    if found is None:
+        return text
+    zone = found["zone"]
+    offset = "Z" if zone in {"Z", "z", "UTC"} else f"{zone[:3]}:{zone[-2:]}"
+    return f"{found['day']}T{found['minute']}{found['second'] or ':00'}{offset}"
 
 
 def _parse_yaml(text: str) -> FleetText:
     try:
         loader = PlainLoader(text)
-        lines: dict[str, int] = {}
+        read = FleetText(None)
         node = loader.get_single_node()
         if node is None:
             raise NotReadable("the file is empty")
-        return FleetText(_build_value(loader, node, "", lines), lines)
+        return replace(read, document=_build_value(loader, node, "", read))
     except yaml.MarkedYAMLError as error:
         raise _explain_yaml_error(error) from error
     except yaml.reader.ReaderError as error:
@@ -149,34 +196,41 @@ def _explain_yaml_error(error: yaml.MarkedYAMLError) -> NotReadable:
     return NotReadable(words.format(begun=lines[0]), lines[0] if words is NO_COLON else lines[-1])
 
 
-def _build_value(loader: PlainLoader, node: yaml.Node, pointer: str, lines: dict[str, int]) -> object:
+def _build_value(loader: PlainLoader, node: yaml.Node, pointer: str, read: FleetText) -> object:
+    """Build a value, and put into ``read`` where it is, how it is written, and what is wrong with it."""
     line = node.start_mark.line + 1
-    if pointer.count("/") > MAX_DEPTH or len(lines) > MAX_NODES:
+    if pointer.count("/") > MAX_DEPTH or len(read.lines) > MAX_NODES:
         raise NotReadable(f"nested deeper than {MAX_DEPTH} levels, or anchors repeat too much", line)
-    lines[pointer] = line
+    read.lines[pointer] = line
     if isinstance(node, yaml.MappingNode) and node.tag == f"{TAG}map":
         return {
-            key: _build_value(loader, child, f"{pointer}/{_escape_pointer_part(key)}", lines)
-            for key, child in _list_items(node)
+            key: _build_value(loader, child, f"{pointer}/{_escape_pointer_part(key)}", read)
+            for key, child in _list_items(node, read.faults)
         }
     if isinstance(node, yaml.SequenceNode) and node.tag == f"{TAG}seq":
-        return [_build_value(loader, child, f"{pointer}/{at}", lines) for at, child in enumerate(node.value)]
+        return [_build_value(loader, child, f"{pointer}/{at}", read) for at, child in enumerate(node.value)]
     if node.tag.removeprefix(TAG) in {"null", "bool", "int", "float", "str"}:
         with suppress(ValueError):
-            return loader.construct_object(node)
+            value: object = loader.construct_object(node)
+            if not isinstance(value, str):
+                read.spelt[pointer] = node.value
+            return value
     raise NotReadable(f"a text cannot begin with !: put it in quotes (the tag {node.tag})", line)
 
 
-def _list_items(node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node]]:
+def _list_items(node: yaml.MappingNode, faults: list[tuple[int, str]]) -> Iterator[tuple[str, yaml.Node]]:
+    """List keys and values; a key that is none, or stands there before, is a fault and left out."""
     seen = set()
     for key, child in node.value:
         line = key.start_mark.line + 1
         if key.tag != f"{TAG}str":
-            raise NotReadable("expected a text as key", line)
-        if key.value in seen:
-            raise NotReadable(f'expected each key once, got "{key.value}" twice', line)
-        seen.add(key.value)
-        yield key.value, child
+            spelt = f", got {key.value}: put it in quotes" if isinstance(key.value, str) else ""
+            faults.append((line, f"expected a text as key{spelt}"))
+        elif key.value in seen:
+            faults.append((line, f'expected each key once, got "{key.value}" twice'))
+        else:
+            seen.add(key.value)
+            yield key.value, child
 
 
 def _escape_pointer_part(key: str) -> str:
