@@ -175,10 +175,12 @@ def test_a_checked_file_becomes_what_the_functions_read(file: FleetFile, write: 
     pushed, sha256 = file.read()
     assert [vcenter.name for vcenter in pushed.vcenters] == ["vc01", "vc02"]
     assert ran.out.splitlines() == [
+        "s3://state/config/fleet.json is not there yet, and will have:",
         "  + route ops",
         "  + vCenter vc01",
         "  + vCenter vc02",
         f"Uploaded to s3://state/config/fleet.json, sha256 {sha256}. The next run uses it.",
+        "To have all checked by it now: esx-drift check --wait",
     ]
 
 
@@ -202,7 +204,8 @@ def test_what_an_upload_changes_is_shown(file: FleetFile, write: Write, run: Run
     )
     ran = run("fleet", "push", changed, "--bucket", "state", "-y")
     assert ran.code == 0
-    assert ran.out.splitlines()[:-1] == [
+    assert ran.out.splitlines()[:-2] == [
+        "What this changes at s3://state/config/fleet.json:",
         "  + maintenance window w",
         "  - route old",
         "  - vCenter vc03",
@@ -347,6 +350,9 @@ def test_a_vcenter_under_a_new_name_is_refused(file: FleetFile, write: Write, ru
     assert ran.code == 1
     assert "vc03 is vc02 under a new name: their secrets name the same host, vc02.corp." in ran.err
     assert "--rename vc02" in ran.err
+    wrong = run("fleet", "push", renamed, "--bucket", "state", "-y", "--rename", "vc09")
+    assert "--rename vc09: the file doesn't drop a vCenter of that name\n  vc03 is vc02 under a" in wrong.err
+    assert "  + vCenter vc03\n" in wrong.out
     assert run("fleet", "push", renamed, "--bucket", "state", "-y", "--rename", "vc02").code == 0
     assert [vcenter.name for vcenter in file.read()[0].vcenters] == ["vc01", "vc03"]
 
@@ -462,7 +468,8 @@ def test_the_file_in_use_is_shown_as_it_was_written(file: FleetFile, tmp_path: P
     shown = run("fleet", "show", "--bucket", "state")
     assert (shown.code, shown.err, shown.out) == (0, "", WRITTEN)
     path.write_text(shown.out.replace("cellar", "attic"))
-    assert "says the same already" in run("fleet", "push", path, "--bucket", "state", "-y").out
+    again = run("fleet", "push", path, "--bucket", "state", "-y")
+    assert again.out.endswith(" says the same already. Its comments or its spelling are renewed.\n")
     assert "attic" in run("fleet", "show", "--bucket", "state").out
     as_json = run("fleet", "show", "--bucket", "state", "--format", "json")
     assert json.loads(as_json.out) == json.loads(file.read_stored().body)  # type: ignore[union-attr] # it is there
@@ -478,10 +485,37 @@ def test_what_was_written_for_another_file_is_not_shown(
         file.write_source(left, None)
     shown = run("fleet", "show", "--bucket", "state")
     assert shown.code == 0
-    assert shown.err == (
-        "info: it was not kept as it was written: this is made of what is stored, without comments\n"
-    )
+    assert shown.err == ("info: what was written is gone: this is made of what is stored, without comments\n")
     assert yaml.safe_load(shown.out) == fleet(vcenters=vcenters("vc07"), routes=[{"name": "ops"}])
+
+
+def test_a_file_in_use_that_is_not_valid_is_shown_with_a_warning(file: FleetFile, run: Run) -> None:
+    """No run can use it, and whoever looks at it is told so, and what to do; what is no JSON is not shown."""
+    file.write(b'{"schema_version": 2, "vcenters": []}', None)
+    shown = run("fleet", "show", "--bucket", "state", "--format", "json")
+    assert (shown.code, json.loads(shown.out)) == (0, {"schema_version": 2, "vcenters": []})
+    assert shown.err == (
+        "warning: s3://state/config/fleet.json has 2 faults (/schema_version: expected 1, got 2):"
+        " no run can use it; push one that is valid\n"
+    )
+    file.write(b"{", file.read_stored())
+    shown = run("fleet", "show", "--bucket", "state")
+    assert (shown.code, shown.out) == (2, "")
+    assert shown.err.startswith("esx-drift: s3://state/config/fleet.json is not acceptable as JSON: ")
+    assert shown.err.endswith("\n  No run can use it; push one that is valid.\n")
+
+
+def test_what_else_is_wrong_is_told_beside_what_could_not_be_read(tmp_path: Path, run: Run) -> None:
+    """In the order of the file, and counted together."""
+    file = tmp_path / "fleet.yaml"
+    file.write_text("schema_version: 1\nvcenters:\n  - name: vc01\n    name: vc02\n  - name: 1\nmore: 1\n")
+    ran = run("fleet", "check", file)
+    assert [line.removeprefix(f"{file}:").partition(", got")[0] for line in ran.out.splitlines()] == [
+        "4: expected each key once",
+        "5: /vcenters/1/name: expected at most 63 small letters, digits and hyphens, no hyphen first or last",
+        "6: /more: expected no such field",
+    ]
+    assert ran.err.endswith(f"esx-drift: {file} has 3 errors\n")
 
 
 def test_where_there_is_no_file_to_show_it_says_how_to_push_one(buckets: None, stack: None, run: Run) -> None:  # noqa: ARG001 -- they answer for themselves

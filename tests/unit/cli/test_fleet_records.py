@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from esx_drift.cli.fleet_records import KnownExtent
 from esx_drift.domain.fleet.rules import IgnoreRule, SilencingRules
 from esx_drift.domain.stored.identifiers import FLEET_KEY
 
@@ -18,7 +19,6 @@ from tests.unit.fleets import fleet
 
 __all__ = ["ca", "checking", "cloud", "person", "tls", "world"]
 
-FAULTY = "warning: the file in use has a fault, so nothing is compared with it"
 NOTE = "info: no fleet file is in use: there is nothing to compare with\n"
 
 
@@ -127,12 +127,9 @@ def test_a_log_that_is_too_long_is_said_to_be_cut(
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (b"{", "not acceptable as JSON: expected JSON, got something else at line 1 column 2"),
-        (b'{"schema_version": 1}', "/vcenters: expected a value, got nothing\n"),
-        (
-            b'{"schema_version": 2, "vcenters": []}',
-            "/schema_version: expected 1, got 2, and 1 other fault\n",
-        ),
+        (b"{", "1 fault (not acceptable as JSON: expected JSON, got something else at line 1 column 2"),
+        (b'{"schema_version": 1}', "1 fault (/vcenters: expected a value, got nothing)"),
+        (b'{"schema_version": 2, "vcenters": []}', "2 faults (/schema_version: expected 1, got 2)"),
     ],
 )
 @pytest.mark.usefixtures("past", "checking")
@@ -145,7 +142,8 @@ def test_a_mended_file_is_replayed_though_the_one_in_use_is_broken(
     for output, begin in (("text", "13 records since"), ("csv", "checked_at,"), ("json", "{")):
         ran = run("fleet", "replay", file, "--since", "2026-11-20", "--format", output)
         assert (ran.code, ran.out.startswith(begin)) == (0, True)
-        assert ran.err.startswith(f"{FAULTY}: {why}")
+        assert ran.err.startswith(f"warning: the file in use has {why}")
+        assert ran.err.endswith(": nothing is compared with it\n")
         assert "would have told the same" not in ran.out
 
 
@@ -254,6 +252,14 @@ def test_a_rule_that_matches_nothing_is_named(
         "info: --records: no pattern was looked at, because too little of the file can be understood\n"
         in run("fleet", "check", file, "--records").err
     )
+
+
+def test_where_all_was_seen_nothing_more_is_said() -> None:
+    """One sentence."""
+    extent = KnownExtent(1, 2, 1, ["2026-11-23T02:14:00.000Z"])
+    assert extent.describe() == [
+        "Compared with 2 clusters and 1 host of 1 vCenter, as each was last seen, at 2026-11-23 02:14 UTC."
+    ]
 
 
 @pytest.mark.usefixtures("checking")

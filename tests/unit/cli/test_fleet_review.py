@@ -65,8 +65,10 @@ def test_one_run_names_everything() -> None:
     examined = examine_fleet(yaml.safe_load(MANY), NOW)
     assert sorted(fault.partition(": ")[0] for fault in examined.faults) == [
         "/ignore/0",
+        "/ignore/0/until",
         "/ignore/2",
         "/ignore/2/name",
+        "/ignore/2/until",
         "/ignore/3/until",
         "/ignore/4",
         "/maintenance/0/to",
@@ -185,6 +187,107 @@ def test_what_yaml_reads_otherwise_than_it_is_meant_says_how_to_write_it(text: s
     assert len(faults) == 1
     expected = f"{faults[0]}: {advice}" if advice else faults[0]
     assert add_other_spellings(faults, read.document, read.spelt) == [expected]
+
+
+FAR, NEAR = "2029-01-01T00:00:00Z", "2027-01-31T00:00:00Z"
+PLANTED: dict[tuple[Any, ...], tuple[object, tuple[str, ...]]] = {
+    ("schema_version",): (2, ()),
+    ("more",): (1, ()),
+    ("settings", "extract"): ("perhaps", ()),
+    ("vcenters", 0, "name"): ("VC 01", ()),
+    ("vcenters", 0, "clusters"): ({"exclude": ["*"]}, ("/vcenters/0/clusters/exclude",)),
+    ("vcenters", 1, "confirm_after_seconds"): (700, ("/vcenters/1",)),
+    ("vcenters", 1, "max_age_seconds"): (0, ()),
+    ("vcenters", 2, "name"): ("vc02", ()),
+    ("vcenters", 2, "clusers"): ({"exclude": ["*"]}, ()),
+    ("routes", 0, "kinds", 0): ("nonsense", ()),
+    ("routes", 0, "kinds", 1): (5, ()),
+    ("routes", 0, "vcenters", 0): ("vc09", ()),
+    ("routes", 0, "vcenters", 1): (9, ()),
+    ("routes", 0, "min_severity"): ("high", ()),
+    ("routes", 1, "fallback"): ("nowhere", ()),
+    ("routes", 1, "families"): (["noise"], ("/routes/1/families/0",)),
+    ("routes", 2, "secret"): ("r3", ("/routes/2/fallback",)),
+    ("routes", 2, "kinds"): (["noise"], ("/routes/2/kinds/0",)),
+    ("routes", 3, "clusters"): ([" "], ("/routes/3/clusters/0",)),
+    ("routes", 4, "fallback"): ("r5", ("/routes/4/fallback", "/routes/5/fallback")),
+    ("routes", 6, "name"): ("r5", ()),
+    ("routes", 6, "colour"): ("red", ()),
+    ("ignore", 0, "until"): ("soon", ()),
+    ("ignore", 0, "findings", 0): (1, ()),
+    ("ignore", 0, "findings", 1): ("trail-damaged", ()),
+    ("ignore", 0, "reason"): ("", ()),
+    ("ignore", 1, "until"): (FAR, ()),
+    ("ignore", 1, "vcenters"): (["vc08"], ("/ignore/1/vcenters/0",)),
+    ("ignore", 1, "name"): (7, ()),
+    ("ignore", 2, "keys"): (["*"], ("/ignore/2",)),
+    ("ignore", 2, "colour"): ("red", ()),
+    ("ignore", 3, "reason"): (None, ()),
+    ("ignore", 4, "until"): ("2027-02-01T00:00:00Z", ()),
+    ("ignore", 4, "name"): ("i3", ()),
+    ("maintenance", 0, "to"): ("2026-11-01T00:00:00Z", ()),
+    ("maintenance", 0, "vcenters"): (["vc07"], ("/maintenance/0/vcenters/0",)),
+    ("maintenance", 0, "accept"): ("perhaps", ()),
+    ("maintenance", 1, "cron"): ("0 25 * * *", ()),
+    ("maintenance", 1, "clusters"): ([""], ("/maintenance/1/clusters/0",)),
+    ("maintenance", 2, "timezone"): ("Mars", ()),
+    ("maintenance", 3, "for"): ("8d", ()),
+    ("maintenance", 3, "reason"): ("", ()),
+    ("maintenance", 4, "reason"): ([], ()),
+    ("maintenance", 5, "accept"): (True, ()),
+    ("maintenance", 5, "colour"): ("red", ()),
+}
+"""Where an error is planted, with which value, and where it is told; there itself where nothing stands."""
+
+
+def _build_sound_fleet() -> dict[str, Any]:
+    """One with an entry for each error, none of which is wrong."""
+    rule = {"reason": "known", "until": NEAR}
+    once = {"reason": "r", "from": "2026-12-05T20:00:00Z", "to": "2026-12-06T06:00:00Z"}
+    nightly = {"reason": "r", "cron": "0 2 1 * *", "timezone": "UTC", "for": "2h"}
+    scopes = [{"clusters": [f"only-{at}"]} for at in range(6)]
+    return {
+        "schema_version": 1,
+        "settings": {"blind_after_seconds": 650},
+        "vcenters": [{"name": name} for name in ("vc01", "vc02", "vc03")],
+        "routes": [
+            {"name": "r0", "kinds": ["host", "upgraded"], "vcenters": ["vc02", "vc*"]},
+            {"name": "r1"},
+            {"name": "r2", "fallback": "r3"},
+            {"name": "r3"},
+            {"name": "r4"},
+            {"name": "r5", "fallback": "r4"},
+            {"name": "r6"},
+        ],
+        "ignore": [
+            {"name": "i0", **rule, "findings": ["host-error", "host-failed"], **scopes[0]},
+            *({"name": f"i{at}", **rule, "keys": ["mft"], **scopes[at]} for at in (1, 2, 3, 3)),
+        ],
+        "maintenance": [
+            {"name": "m0", **once, **scopes[0]},
+            *({"name": f"m{at}", **nightly, **scopes[at]} for at in (1, 2, 3)),
+            *({"name": f"m{at}", **once, **scopes[4]} for at in (4, 5)),
+        ],
+    }
+
+
+@given(st.sets(st.sampled_from([*PLANTED]), min_size=1))
+def test_as_many_errors_as_are_planted_are_named_at_once(places: set[tuple[Any, ...]]) -> None:
+    """Whichever they are: none is found only after another one was mended, and none is told twice."""
+    document = _build_sound_fleet()
+    document["ignore"][4]["name"] = "i4"
+    assert examine_fleet(document, NOW).faults == []
+    expected: list[str] = []
+    for place in places:
+        *way, last = place
+        value, named_at = PLANTED[place]
+        inner: Any = document
+        for step in way:
+            inner = inner[step]
+        inner[last] = value
+        expected += named_at or (f"/{'/'.join(map(str, place))}",)
+    faults = examine_fleet(document, NOW).faults
+    assert sorted(fault.partition(": ")[0] for fault in faults) == sorted(expected)
 
 
 BROKEN: tuple[Any, ...] = (None, True, 7, "x y", [], ["*"], {})

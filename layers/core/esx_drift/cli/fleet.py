@@ -41,7 +41,13 @@ from esx_drift.domain.fleet.review import list_fleet_differences
 from esx_drift.domain.fleet.rule_review import KnownThings
 from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
 from esx_drift.domain.text.wording import format_count, join_names
-from esx_drift.errors import FleetInvalid, SecretInvalid, SecretUnavailable, StoreUnavailable
+from esx_drift.errors import (
+    ContractViolation,
+    FleetInvalid,
+    SecretInvalid,
+    SecretUnavailable,
+    StoreUnavailable,
+)
 
 if TYPE_CHECKING:
     from esx_drift.adapters.secrets import Secrets
@@ -103,14 +109,18 @@ def upload_fleet(fleet: CheckedFleet, target: UploadTarget, renamed: tuple[str, 
         file, body = target.open_file(), fleet.render()
         stored = file.read_stored()
         if stored is not None and stored.body == body:
-            print_line(f"s3://{file.bucket}/{FLEET_KEY} says the same already.")
-            _keep_source(file, fleet.source)
+            renewed = " Its comments or its spelling are renewed." if _keep_source(file, fleet.source) else ""
+            print_line(f"s3://{file.bucket}/{FLEET_KEY} says the same already.{renewed}")
             return
         before, secrets = _parse_stored_document(stored.body if stored else None), target.open_secrets()
-        _refuse_renames(build_fleet(before), build_fleet(fleet.document), renamed, secrets)
+        place = f"s3://{file.bucket}/{FLEET_KEY}"
+        print_line(
+            f"What this changes at {place}:" if stored else f"{place} is not there yet, and will have:"
+        )
         for line in list_fleet_differences(before, fleet.document):
             print_line(f"  {line}")
         _warn_of_missing_secrets(build_fleet(fleet.document), secrets)
+        _refuse_renames(build_fleet(before), build_fleet(fleet.document), renamed, secrets)
         if ask:
             require_yes(f"Upload to s3://{file.bucket}/{FLEET_KEY}?", "not uploaded")
         if not file.write(body, stored):
@@ -119,20 +129,25 @@ def upload_fleet(fleet: CheckedFleet, target: UploadTarget, renamed: tuple[str, 
                 EXIT_DIFFERENCES,
             )
         _keep_source(file, fleet.source)
-    print_line(
-        f"Uploaded to s3://{file.bucket}/{FLEET_KEY}, sha256 {compute_sha256(body)}. The next run uses it.",
-        "green",
-    )
+    print_line(f"Uploaded to {place}, sha256 {compute_sha256(body)}. The next run uses it.", "green")
+    print_line(f"To have all checked by it now: {target.stack.options.name_command('check --wait')}")
 
 
-def _keep_source(file: "FleetFile", source: str) -> None:
-    """Keep the file as it was written, for ``fleet show``. That this fails does not undo the upload."""
+def _keep_source(file: "FleetFile", source: str) -> bool:
+    """Keep the file as it was written, for ``fleet show``. That this fails does not undo the upload.
+
+    Returns:
+        Whether it was written otherwise before.
+    """
     try:
         before = file.read_source()
-        if before is None or before.body != source.encode():
+        is_new = before is None or before.body != source.encode()
+        if is_new:
             file.write_source(source.encode(), before)
     except StoreUnavailable as error:
         print_warning(f"the file was not kept as it is written, with its comments: {error.message}")
+        return False
+    return is_new
 
 
 def _parse_stored_document(body: bytes | None) -> FleetDocument:
@@ -178,8 +193,11 @@ def _list_needed_secrets(fleet: Fleet, secrets: "Secrets") -> Iterator[tuple[str
 def _refuse_renames(before: Fleet, after: Fleet, allowed: tuple[str, ...], secrets: "Secrets") -> None:
     """A vCenter under a new name would begin a second trail, and its first look would hide what changed."""
     was, now = {vcenter.name for vcenter in before.vcenters}, {vcenter.name for vcenter in after.vcenters}
-    for name in set(allowed) - (was - now):
-        fail(f"--rename {name}: the file doesn't drop a vCenter of that name", EXIT_DIFFERENCES)
+    problems = [
+        f"--rename {name}: the file doesn't drop a vCenter of that name"
+        for name in dict.fromkeys(allowed)
+        if name not in was - now
+    ]
     gone, come = sorted(was - now), sorted(now - was)
     unexpected = [name for name in gone if name not in allowed]
     old_hosts = {name: _read_host(name, secrets) for name in unexpected if come}
@@ -187,12 +205,13 @@ def _refuse_renames(before: Fleet, after: Fleet, allowed: tuple[str, ...], secre
         host = _read_host(new, secrets)
         for old, old_host in old_hosts.items():
             if host is not None and host == old_host:
-                fail(
-                    f"{new} is {old} under a new name: their secrets name the same host, {host[0]}.\n"
-                    f"Under a new name its trail begins anew, with a first look that reports no change.\n"
+                problems += [
+                    f"{new} is {old} under a new name: their secrets name the same host, {host[0]}.",
+                    "Under a new name its trail begins anew, with a first look that reports no change.",
                     f"Keep the name {old}, or say --rename {old} if that is meant.",
-                    EXIT_DIFFERENCES,
-                )
+                ]
+    if problems:
+        fail("\n".join(("not uploaded", *problems)), EXIT_DIFFERENCES)
 
 
 def _read_host(name: str, secrets: "Secrets") -> tuple[str, int] | None:
@@ -217,7 +236,9 @@ BucketOption = Annotated[
 RenameOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--rename", metavar="OLD", help="A vCenter that gets a new name on purpose: its trail begins anew."
+        "--rename",
+        metavar="OLD",
+        help="The former name of a vCenter that has another one in FILE on purpose: its trail begins anew.",
     ),
 ]
 
@@ -331,9 +352,7 @@ def _parse_compared_fleet(body: bytes | None) -> Fleet | None:
     try:
         return parse_fleet(body)
     except FleetInvalid as error:
-        first, more = error.problems[0], len(error.problems) - 1
-        others = f", and {format_count(more, 'other fault')}" if more else ""
-        print_warning(f"the file in use has a fault, so nothing is compared with it: {first}{others}")
+        print_warning(f"the file in use has {_count_problems(error)}: nothing is compared with it")
         return None
 
 
@@ -375,16 +394,37 @@ def show(
     stack = open_stack(target)
     with explain_aws_errors("Reading the fleet file"):
         file = UploadTarget(stack, bucket).open_file()
-        document = parse_sent_json(stack.require_fleet_file(file.bucket).body)
+        document = _parse_shown_document(stack.require_fleet_file(file.bucket).body, file.bucket)
         source = file.read_source()
     if output is FileFormat.json:
         typer.echo(json.dumps(document, indent=2))
         return
     written = source.body.decode(errors="replace") if source else ""
     if not _says(written, document):
-        print_note("it was not kept as it was written: this is made of what is stored, without comments")
+        print_note("what was written is gone: this is made of what is stored, without comments")
         written = yaml.safe_dump(document, sort_keys=False)
     typer.echo(written, nl=not written.endswith("\n"))
+
+
+def _parse_shown_document(body: bytes, bucket: str) -> object:
+    """Parse the file in use; warn where it is not valid, and end the command where it is not even JSON."""
+    from esx_drift.adapters.state_bucket import parse_fleet  # noqa: PLC0415 -- boto3 takes long to load
+
+    place, mend = f"s3://{bucket}/{FLEET_KEY}", "no run can use it; push one that is valid"
+    try:
+        document = parse_sent_json(body)
+    except ContractViolation as error:
+        fail(f"{place} is {error.message}\n{mend[0].upper()}{mend[1:]}.")
+    try:
+        parse_fleet(body)
+    except FleetInvalid as error:
+        print_warning(f"{place} has {_count_problems(error)}: {mend}")
+    return document
+
+
+def _count_problems(error: FleetInvalid) -> str:
+    """Count what is wrong with a stored file, and name the first of it."""
+    return f"{format_count(len(error.problems), 'fault')} ({error.problems[0]})"
 
 
 def _says(text: str, document: object) -> bool:

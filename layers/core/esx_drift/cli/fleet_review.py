@@ -9,7 +9,7 @@ Longer than 250 lines, because which fault is told beside which is decided here,
 import copy
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, cast, get_args
@@ -17,13 +17,19 @@ from typing import Any, Final, cast, get_args
 from esx_drift.contracts import list_violations
 from esx_drift.domain.findings.kinds import FINDING_KINDS, KindEntry
 from esx_drift.domain.fleet.fleet import (
+    APPLIED_SETTINGS,
     CHANNELS_WITHOUT_SECRET,
     FleetDocument,
     build_fleet,
     find_matching_pattern,
 )
 from esx_drift.domain.fleet.review import list_fleet_problems, list_fleet_warnings, list_shared_fallbacks
-from esx_drift.domain.fleet.rule_review import KnownThings, list_rule_errors, list_rule_warnings
+from esx_drift.domain.fleet.rule_review import (
+    KnownThings,
+    list_rule_contradictions,
+    list_rule_errors,
+    list_rule_warnings,
+)
 from esx_drift.domain.fleet.rules import IgnoreRule
 from esx_drift.domain.stored.types import ChangeKind, Element
 from esx_drift.domain.suppression import NEVER_IGNORED
@@ -38,19 +44,34 @@ _POINTERS: Final = re.compile(
 )
 """Where a line points to. What reads so elsewhere in it was written by the person."""
 _FAULT: Final = re.compile(rf"{_PLACE.pattern}(?:/([^/:]+))?")
-_TIMES: Final = (("from", "to"), ("cron", "timezone", "for"))
+_MEANT: Final = re.compile(r"\(did you mean (\w+)\?\)\Z")
+_WINDOWS: Final = "maintenance"
+_TIME_FORMS: Final = (("from", "to"), ("cron", "timezone", "for"))
+_TIMES: Final = frozenset(name for names in _TIME_FORMS for name in names)
+_FILTERS: Final = frozenset({"elements", "kinds", "findings", "keys", "hosts"})
+_WEBHOOK: Final = frozenset({"channel", "secret", "name"})
+_ENTRY_FIELDS: Final[Mapping[str, frozenset[str]]] = {"ignore": _FILTERS, _WINDOWS: _TIMES}
+"""Which fields a fault of a whole entry is about: none of them is there, or not those that go together."""
+
+_HARMLESS: Final[Mapping[tuple[str, str], str]] = {
+    ("routes", "kinds"): "added",
+    ("routes", "vcenters"): "*",
+    ("ignore", "findings"): "host-failed",
+    ("ignore", "vcenters"): "*",
+    (_WINDOWS, "vcenters"): "*",
+}
+"""What stands in for an item that has a fault, so that the other items of its list can be looked at."""
+
+NO_NAME: Final = "(no name)"
+_NO_ROUTE: Final = "expected another route of this file"
 
 
 @dataclass(frozen=True, slots=True)
 class SoundEntries:
-    """What of a fleet file may be looked at further. ``entries``: of each part, by their places in the file.
-
-    ``faulty``: the places of those of which only some fields are left.
-    """
+    """What of a fleet file may be looked at further: ``entries`` of each part, by place in the file."""
 
     entries: Mapping[str, Mapping[int, Entry]]
     settings: Entry = field(default_factory=dict)
-    faulty: frozenset[tuple[str, int]] = frozenset()
 
     @property
     def document(self) -> FleetDocument:
@@ -69,42 +90,83 @@ class SoundEntries:
 
         return [_POINTERS.sub(move, line) for line in lines]
 
-    def drop(self, faults: Iterable[str]) -> "SoundEntries":
-        """Leave out each entry that one of the ``faults``, with places of the file, is about.
+    def drop(self, is_left_out: Callable[[tuple[str, int]], bool]) -> "SoundEntries":
+        """Leave out each entry of which ``is_left_out`` says so by its part and its place in the file.
 
         Names of vCenters stay, since others are not wrong to name them; a fallback that is left out does not.
         """
-        faulty = self.faulty | {
-            (found[1], int(found[2])) for fault in faults if (found := _PLACE.match(fault))
-        }
         kept = {
-            part: {at: entry for at, entry in self.entries[part].items() if (part, at) not in faulty}
+            part: {at: entry for at, entry in self.entries[part].items() if not is_left_out((part, at))}
             for part in PARTS
         }
         kept["vcenters"] = {
             at: entry if at in kept["vcenters"] else {"name": entry["name"]}
             for at, entry in self.entries["vcenters"].items()
+            if entry["name"] != NO_NAME
         }
         routes = {entry["name"] for entry in kept["routes"].values()}
         kept["routes"] = {
             at: {name: value for name, value in entry.items() if name != "fallback" or value in routes}
             for at, entry in kept["routes"].items()
         }
-        return SoundEntries(kept, self.settings, faulty)
+        return SoundEntries(kept, self.settings)
+
+
+@dataclass(frozen=True, slots=True)
+class FaultyFields:
+    """Which fields of a fleet file have faults.
+
+    Attributes:
+        lost: By place, the fields that say nothing now: the value is gone, or written under another name.
+        touched: The places where anything is wrong.
+        unclear: Those of them of which not all is known that says what they do.
+        settings: The same as ``lost`` of the settings for all vCenters.
+        unsure: The parts of which not all names are known.
+    """
+
+    lost: Mapping[tuple[str, int], set[str]]
+    touched: frozenset[tuple[str, int]]
+    unclear: frozenset[tuple[str, int]]
+    settings: frozenset[str] = frozenset()
+    unsure: frozenset[str] = frozenset()
+
+    def is_lost(self, place: tuple[str, int], fields: Iterable[str]) -> bool:
+        """Tell whether one of the ``fields`` of the entry at a ``place`` is lost."""
+        return not self.lost.get(place, set()).isdisjoint(fields)
+
+    def explains(self, line: str) -> bool:
+        """Tell whether what a ``line`` says, with places of the file, may follow from what is lost."""
+        part, at, name = _find_place(line)
+        place = part, at
+        if part == "vcenters" and not name:
+            gone = self.lost.get(place, set()) | self.settings
+            return any(field_name in line for field_name in gone)
+        if part == "ignore" and not name:
+            return self.is_lost(place, _FILTERS)
+        is_of_names = (part, name) == ("routes", "fallback") and _NO_ROUTE in line
+        if (name == "vcenters" and "vcenters" in self.unsure) or (is_of_names and "routes" in self.unsure):
+            return True
+        return self.is_lost(place, [name])
 
 
 @dataclass(frozen=True, slots=True)
 class ExaminedFleet:
-    """What is wrong with a fleet file. ``faults``: a line each, JSON Pointer first; empty if it may be used.
+    """What is wrong with a fleet file.
 
-    ``sound``: what has no fault; None where nothing can be looked at for itself.
+    Attributes:
+        faults: A line each, JSON Pointer first; empty if it may be used.
+        sound: What has no fault; None where nothing can be looked at for itself.
+        whole: All that may be looked at, as far as it has no fault.
+        faulty: What of it has one.
     """
 
     faults: list[str]
     sound: SoundEntries | None
+    whole: SoundEntries
+    faulty: FaultyFields
 
     def list_warnings(self, now: datetime, known: KnownThings | None) -> list[str]:
-        """List what of the sound entries is probably not meant as it stands, or is of no use: a line each.
+        """List what is probably not meant as it stands, or is of no use: a line each.
 
         Args:
             now: When it is read.
@@ -112,71 +174,142 @@ class ExaminedFleet:
         """
         if self.sound is None:
             return []
-        document = self.sound.document
-        rules = build_fleet(document).rules
-        return self.sound.locate(
-            [
-                *list_fleet_warnings(document),
-                *list_rule_warnings(document, now, known),
-                *(line for at, rule in enumerate(rules.ignore) for line in _list_impossible(at, rule)),
-            ]
-        )
+        document, rules = self.sound.document, build_fleet(self.sound.document).rules
+        of_entries = [line for line in list_rule_warnings(document, now, None) if not _find_place(line)[2]]
+        impossible = [line for at, rule in enumerate(rules.ignore) for line in _list_impossible(at, rule)]
+        every = self.whole.document
+        of_fields = [line for line in list_rule_warnings(every, now, known) if _find_place(line)[2]]
+        of_fields = self.whole.locate([*list_fleet_warnings(every), *of_fields])
+        own = [line for line in of_fields if not self.faulty.explains(line)]
+        return [*own, *self.sound.locate([*of_entries, *impossible])]
+
+
+def _find_place(line: str) -> tuple[str, int, str]:
+    """Find the part, the place in it and the field that a line points to; no field: the whole entry."""
+    found = _FAULT.match(line)
+    return (found[1], int(found[2]), found[3] or "") if found else ("", 0, "")
 
 
 def examine_fleet(document: object, now: datetime) -> ExaminedFleet:
     """Look at a fleet ``document`` by its schema and beyond, as it is ``now``."""
     faults = list_violations("fleet", document)
-    sound = _salvage(document, faults)
-    if sound is None:
-        return ExaminedFleet(faults, None)
-    problems = sound.locate(list_fleet_problems(sound.document))
-    sound = sound.drop(problems)
-    rest = sound.document
-    mistakes = [
-        *list_shared_fallbacks(rest, CHANNELS_WITHOUT_SECRET),
-        *list_rule_errors(rest, now, NEVER_IGNORED),
+    faulty = _find_faulty_fields(document, faults)
+    whole = _salvage(document, faults, faulty)
+    if not isinstance(document, dict) or "and more" in faults:
+        return ExaminedFleet(faults, None, whole, faulty)
+    problems = whole.locate(list_fleet_problems(whole.document))
+    never = {
+        (part, at) for part, at, name in map(_find_place, problems) if part == _WINDOWS and name in _TIMES
+    }
+    timely = whole.drop(lambda place: place in never)
+    posting = whole.drop(lambda place: place[0] == "routes" and faulty.is_lost(place, _WEBHOOK))
+    clear = timely.drop(lambda place: place in faulty.unclear)
+    lines = [
+        *problems,
+        *posting.locate(list_shared_fallbacks(posting.document, CHANNELS_WITHOUT_SECRET)),
+        *timely.locate(list_rule_errors(timely.document, now, NEVER_IGNORED)),
+        *clear.locate(list_rule_contradictions(clear.document, now)),
     ]
-    return ExaminedFleet([*faults, *problems, *sound.locate(mistakes)], sound)
+    own = [line for line in lines if not faulty.explains(line)]
+    bad = faulty.touched | {_find_place(line)[:2] for line in problems}
+    sound = whole.drop(lambda place: place in bad)
+    return ExaminedFleet([*faults, *own], sound if whole.entries["vcenters"] else None, whole, faulty)
 
 
-def _salvage(document: object, faults: Sequence[str]) -> SoundEntries | None:
-    """Take from a document all that its schema does not refuse; None where names can't be relied on."""
+def _find_faulty_fields(document: object, faults: Sequence[str]) -> FaultyFields:
+    """Find which fields the ``faults`` of a document leave nothing of."""
     whole = document if isinstance(document, dict) else {}
-    if any(fault.startswith(f"/{part}: ") for fault in faults for part in PARTS) or "and more" in faults:
-        return None
-    bad: dict[tuple[str, int], set[str]] = {}
+    lost: dict[tuple[str, int], set[str]] = {}
+    touched, unclear, settings, unsure = (
+        set[tuple[str, int]](),
+        set[tuple[str, int]](),
+        set[str](),
+        set[str](),
+    )
     for fault in faults:
-        if found := _FAULT.match(fault):
-            bad.setdefault((found[1], int(found[2])), set()).add(found[3] or "")
-    settings = whole.get("settings", {})
-    if any(fault.startswith("/settings") for fault in faults):
-        settings, bad = {}, bad | {("vcenters", at): {""} for at in range(len(whole["vcenters"]))}
+        part, at, name = _find_place(fault)
+        pointer, _, said = fault.partition(": ")
+        meant = _MEANT.findall(said) if said.startswith("expected no such field") else None
+        if pointer.startswith("/settings"):
+            settings.update([pointer.removeprefix("/settings").strip("/")] if meant is None else meant)
+        elif pointer[1:] in PARTS:
+            unsure.add(pointer[1:])
+        elif part:
+            place, entry = (part, at), whole[part][at]
+            touched.add(place)
+            names = _list_lost(part, name, entry) if meant is None else {*meant}
+            if _is_about_item(part, pointer):
+                unclear.add(place)
+            else:
+                lost.setdefault(place, set()).update(names)
+            if "name" in names and not (isinstance(entry, dict) and isinstance(entry.get("name"), str)):
+                unsure.add(part)
+    # Why an entry is there says nothing of what it does.
+    unclear |= {place for place, names in lost.items() if names - {"reason"}}
+    applied = APPLIED_SETTINGS if "" in settings else frozenset[str]()
+    return FaultyFields(
+        lost, frozenset(touched), frozenset(unclear), applied.union(settings) - {""}, frozenset(unsure)
+    )
+
+
+def _list_lost(part: str, name: str, entry: object) -> set[str]:
+    """List the fields of an entry that a fault leaves nothing of: the one it names, or those it is about."""
+    if name:
+        return {name}
+    return {*_ENTRY_FIELDS.get(part, ())} if isinstance(entry, dict) else {"name"}
+
+
+def _is_about_item(part: str, pointer: str) -> bool:
+    """Tell whether a fault is about one item of a list of which each is looked at for itself."""
+    _, _, _, *rest = pointer.split("/")
+    return len(rest) > 1 and (part, rest[0]) in _HARMLESS
+
+
+def _salvage(document: object, faults: Sequence[str], faulty: FaultyFields) -> SoundEntries:
+    """Take from a document all that its schema does not refuse; what has no name is called so."""
+    whole = document if isinstance(document, dict) else {}
+    items = {fault.partition(": ")[0] for fault in faults}
     entries: dict[str, dict[int, Entry]] = {
         part: {
-            at: entry if (part, at) not in bad else _take_sound_fields(part, entry, bad[part, at])
-            for at, entry in enumerate(whole.get(part, ()))
+            at: _take_sound_fields((part, at), entry, faulty, items)
+            for at, entry in enumerate(whole[part] if isinstance(whole.get(part), list) else ())
+            if isinstance(entry, dict)
         }
         for part in PARTS
     }
-    if any(not isinstance(entry.get("name"), str) for entry in entries["vcenters"].values()):
-        return None
-    for part in ("routes", "ignore", "maintenance"):
-        entries[part] = {at: each for at, each in entries[part].items() if isinstance(each.get("name"), str)}
-    entries["maintenance"] = {at: each for at, each in entries["maintenance"].items() if _has_times(each)}
-    return SoundEntries(entries, settings or {}, frozenset(bad)) if entries["vcenters"] else None
+    entries[_WINDOWS] = {at: each for at, each in entries[_WINDOWS].items() if _has_times(each)}
+    settings = whole.get("settings")
+    kept = settings.items() if isinstance(settings, dict) else ()
+    return SoundEntries(entries, {name: value for name, value in kept if name not in faulty.settings})
 
 
-def _take_sound_fields(part: str, entry: object, bad: set[str]) -> Entry:
-    """Take the fields that are not ``bad``; its name, whatever it is, by which others may name it."""
-    fields = entry if isinstance(entry, dict) else {}
-    if "" in bad or part == "vcenters":  # settings of a vCenter have to fit together
-        bad = fields.keys() - {"name"}
-    sound = {name: value for name, value in fields.items() if name not in bad or name == "name"}
-    return {"reason": "", **sound} if part in {"ignore", "maintenance"} else sound
+def _take_sound_fields(
+    place: tuple[str, int], entry: Entry, faulty: FaultyFields, items: Container[str]
+) -> Entry:
+    """Take the fields that are not lost; its name, whatever it is, by which others may name it.
+
+    Args:
+        place: Where the entry is.
+        entry: The entry.
+        faulty: What is lost.
+        items: The JSON Pointers of all that has a fault, of which an item of a list may be one.
+    """
+    part, at = place
+    lost = faulty.lost.get(place, set())
+    sound = {name: value for name, value in entry.items() if name not in lost}
+    for name, value in sound.items():
+        if (harmless := _HARMLESS.get((part, name))) is not None:
+            pointer = f"/{part}/{at}/{name}"
+            sound[name] = [
+                harmless if f"{pointer}/{index}" in items else each for index, each in enumerate(value)
+            ]
+    own = entry.get("name")
+    defaults = {"reason": ""} if part in {"ignore", _WINDOWS} else {}
+    return {**defaults, **sound, "name": own if isinstance(own, str) else NO_NAME}
 
 
 def _has_times(entry: Entry) -> bool:
-    return any(all(isinstance(entry.get(name), str) for name in names) for names in _TIMES)
+    return any(all(isinstance(entry.get(name), str) for name in names) for names in _TIME_FORMS)
 
 
 def add_other_spellings(faults: Sequence[str], document: object, spelt: Mapping[str, str]) -> list[str]:

@@ -6,7 +6,12 @@ from typing import Any, cast
 import pytest
 from esx_drift.contracts import list_fleet_errors
 from esx_drift.domain.fleet.fleet import FleetDocument
-from esx_drift.domain.fleet.rule_review import KnownThings, list_rule_errors, list_rule_warnings
+from esx_drift.domain.fleet.rule_review import (
+    KnownThings,
+    list_rule_contradictions,
+    list_rule_errors,
+    list_rule_warnings,
+)
 from esx_drift.domain.suppression import NEVER_IGNORED
 
 from tests.unit.fleets import fleet
@@ -25,7 +30,8 @@ def _document(**parts: object) -> FleetDocument:
 
 
 def _errors(**parts: object) -> list[str]:
-    return list_rule_errors(_document(**parts), NOW, NEVER_IGNORED)
+    document = _document(**parts)
+    return [*list_rule_errors(document, NOW, NEVER_IGNORED), *list_rule_contradictions(document, NOW)]
 
 
 def _warnings(known: KnownThings | None = None, **parts: object) -> list[str]:

@@ -99,7 +99,7 @@ ROUTE_KINDS: Final = frozenset[str](
 
 
 def _list_route_problems(routes: Sequence[RouteDocument]) -> Iterator[str]:
-    fallbacks = {route["name"]: route.get("fallback") for route in routes}
+    fallbacks = {route["name"]: route.get("fallback") for route in reversed(routes)}
     for at, route in enumerate(routes):
         for index, kind in enumerate(route.get("kinds", ())):
             if kind not in ROUTE_KINDS:
@@ -117,21 +117,23 @@ def _list_route_problems(routes: Sequence[RouteDocument]) -> Iterator[str]:
 
 
 def list_shared_fallbacks(document: FleetDocument, without_secret: Container[str]) -> list[str]:
-    """List fallbacks that are dead when their route is: a line each, JSON Pointer first, of a valid document.
+    """List fallbacks that are dead when their route is: a line each, JSON Pointer first.
 
-    A stored file that has one is read all the same: to stop looking would be worse.
+    A stored file that has one is read all the same: to stop looking would be worse. A fallback that is no
+    route of the document, or the route itself, is another fault.
 
     Args:
         document: The fleet file.
         without_secret: The channels whose routes all post to one place.
     """
-    routes = {route["name"]: route for route in document.get("routes", ())}
-    webhooks = {name: _name_webhook(route, without_secret) for name, route in routes.items()}
+    routes = document.get("routes", ())
+    webhooks = {route["name"]: _name_webhook(route, without_secret) for route in reversed(routes)}
     return [
-        f'/routes/{at}/fallback: expected another webhook than that of "{name}", got "{route["fallback"]}", '
-        f"which posts to {webhooks[name]} too and so is dead when this route is"
-        for at, (name, route) in enumerate(routes.items())
-        if "fallback" in route and webhooks[route["fallback"]] == webhooks[name]
+        f'/routes/{at}/fallback: expected another webhook than that of "{route["name"]}", got '
+        f'"{route["fallback"]}", which posts to {webhook} too and so is dead when this route is'
+        for at, route in enumerate(routes)
+        if (webhook := _name_webhook(route, without_secret)) == webhooks.get(route.get("fallback", ""))
+        and route["fallback"] != route["name"]
     ]
 
 

@@ -44,7 +44,7 @@ LOOKED_AHEAD: Final = 60
 
 
 def list_rule_errors(document: FleetDocument, now: datetime, never_ignored: Container[str]) -> list[str]:
-    """List what keeps rules from being applied as they stand, a line each, JSON Pointer first.
+    """List what keeps each rule from being applied as it stands, a line each, JSON Pointer first.
 
     They are errors for whoever writes the file. The functions, which must not stop for a file that an older
     version took, leave out what can't be applied.
@@ -62,9 +62,13 @@ def list_rule_errors(document: FleetDocument, now: datetime, never_ignored: Cont
             for line in _list_faults(at, rule, now, never_ignored)
         ),
         *_list_long_windows(document, rules.maintenance),
-        *_list_contradicting_ends(rules.ignore),
-        *_list_contradicting_windows(rules.maintenance, now),
     ]
+
+
+def list_rule_contradictions(document: FleetDocument, now: datetime) -> list[str]:
+    """List what contradicts another rule of a ``document``, as it is ``now``; see ``list_rule_errors``."""
+    rules = build_fleet(document).rules
+    return [*_list_contradicting_ends(rules.ignore), *_list_contradicting_windows(rules.maintenance, now)]
 
 
 def _list_faults(at: int, rule: IgnoreRule, now: datetime, never_ignored: Container[str]) -> Iterator[str]:
