@@ -98,10 +98,12 @@ def test_a_file_that_would_be_stored_too_large_is_refused_before(tmp_path: Path,
     clusters = ", ".join(f"cluster-{at:04}" for at in range(500))
     more = "".join(f"  - {{name: vc{at}, clusters: {{include: *all}}}}\n" for at in range(1, 40))
     first = f"  - {{name: vc0, clusters: {{include: &all [{clusters}]}}}}\n"
-    file.write_text(f"schema_version: 1\nvcenters:\n{first}{more}")
-    ran = run("fleet", "check", file)
-    assert ran.code == 1
-    assert "is too large: a fleet file has at most 256000 bytes" in ran.err
+    said = f"{file} is too large: a fleet file has at most 256000 bytes\n"
+    for version, begin in ((1, "esx-drift: "), (2, f"esx-drift: {file} has 1 error\n  ")):
+        file.write_text(f"schema_version: {version}\nvcenters:\n{first}{more}")
+        ran = run("fleet", "check", file)
+        assert ran.code == 1
+        assert ran.err.endswith(f"{begin}{said}")
 
 
 def test_a_text_that_is_neither_yaml_nor_json_is_an_error(tmp_path: Path, run: Run) -> None:

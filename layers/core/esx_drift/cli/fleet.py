@@ -465,10 +465,13 @@ class WrittenFleet:
     def require_sound(self) -> CheckedFleet:
         """Require a file without errors; end the command where there are some."""
         number = len(self.examined.faults) + len(self.text.faults)
-        if number:
-            fail(f"{self.file} has {format_count(number, 'error')}", EXIT_DIFFERENCES)
         fleet = CheckedFleet(cast("FleetDocument", self.text.document), self.source)
-        _refuse_oversize(self.file, len(fleet.render()))
+        size = _describe_oversize(self.file, len(fleet.render()))
+        if number:
+            counted = f"{self.file} has {format_count(number, 'error')}"
+            fail("\n".join(filter(None, (counted, size))), EXIT_DIFFERENCES)
+        if size:
+            fail(size, EXIT_DIFFERENCES)
         return fleet
 
     def _warn(self, warnings: Iterable[str]) -> None:
@@ -498,16 +501,18 @@ def _require_fleet(file: Path) -> CheckedFleet:
     return written.require_sound()
 
 
-def _refuse_oversize(file: Path, size: int) -> None:
-    if size > MAX_FLEET_BYTES:
-        fail(f"{file} is too large: a fleet file has at most {MAX_FLEET_BYTES} bytes", EXIT_DIFFERENCES)
+def _describe_oversize(file: Path, size: int) -> str:
+    """Describe that so many bytes are too many; empty where they are not."""
+    is_large = size > MAX_FLEET_BYTES
+    return f"{file} is too large: a fleet file has at most {MAX_FLEET_BYTES} bytes" if is_large else ""
 
 
 def _read_text(file: Path) -> str:
     try:
         with file.open("rb") as stream:
             body = stream.read(MAX_FLEET_BYTES + 1)
-        _refuse_oversize(file, len(body))
+        if size := _describe_oversize(file, len(body)):
+            fail(size, EXIT_DIFFERENCES)
         return body.decode("utf-8-sig")
     except OSError as error:
         fail(f"{file} can't be read: {error.strerror}")

@@ -213,7 +213,7 @@ def examine_fleet(document: object, now: datetime) -> ExaminedFleet:
     own = [line for line in lines if not faulty.explains(line)]
     bad = faulty.touched | {_find_place(line)[:2] for line in problems}
     sound = whole.drop(lambda place: place in bad)
-    return ExaminedFleet([*faults, *own], sound if whole.entries["vcenters"] else None, whole, faulty)
+    return ExaminedFleet([*faults, *own], sound if sound.entries["vcenters"] else None, whole, faulty)
 
 
 def _find_faulty_fields(document: object, faults: Sequence[str]) -> FaultyFields:
