@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from copy import replace
 from datetime import UTC, datetime
 from threading import Event
 from time import monotonic
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from uuid import uuid4
 
 import typer
+from msgspec import Struct, field
 from rich.text import Text
 
 from esx_drift.cli.options import ClusterFinder, OnlyVCenterOption, StackOptions, with_stack_options
@@ -129,8 +130,7 @@ def check_now(
     _print_results(follower, timeout, target)
 
 
-@dataclass(slots=True)
-class RunFollower:
+class RunFollower(Struct):
     """What a run has come to so far: ``listings`` by vCenter, and ``checks`` by vCenter, cluster and name.
 
     A check that is not answered yet has no record.
@@ -248,8 +248,7 @@ def _follow_patiently(follower: RunFollower, timeout: int, target: StackOptions)
         fail(f"the wait ends here ({follower.describe_progress()}); the check goes on\nSee later: {status}")
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(Struct, frozen=True):
     """What came of one cluster, or of a vCenter as a whole.
 
     ``worst``: the rank of its worst open finding; -1 where there is none. ``gone``: the id of a cluster that
@@ -378,8 +377,7 @@ MOVES: Final = {"opened": "opened", "raised": "now worse", "resolved": "over"}
 """How a finding moved, for a person."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordNews:
+class RecordNews(Struct, frozen=True):
     """What a record says that is new: in ``lines``, critical first, and how much it is, as ``counted``."""
 
     lines: tuple[str, ...]

@@ -6,12 +6,13 @@ Longer than 250 lines, because what a file would have told is counted and listed
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import replace
 from datetime import datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import typer
+from msgspec import Struct, field
 
 from esx_drift.cli.options import ListFormat
 from esx_drift.cli.terminal import print_line, print_warning, render_csv
@@ -49,8 +50,7 @@ MAX_SEARCHED_FOR_A_RUN: Final = 20
 """So many of a vCenter's own records are searched for its last run by schedule."""
 
 
-@dataclass(slots=True)
-class KnownExtent:
+class KnownExtent(Struct):
     """How much of a stack is known: when each log was last seen, and which were never."""
 
     vcenters: int = 0
@@ -139,8 +139,7 @@ def _list_keys(image: Image) -> Iterator[str]:
             yield part.partition(":")[2] or part
 
 
-@dataclass(slots=True)
-class RouteTally:
+class RouteTally(Struct):
     """How many events a route would have been told.
 
     ``hidden``: by the rule, how many changes and findings it was spared; ``hidden_events``: of how
@@ -152,8 +151,7 @@ class RouteTally:
     hidden_events: Counter[str] = field(default_factory=Counter)
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayedEvent:
+class ReplayedEvent(Struct, frozen=True):
     """What became of an event of the past at each route that it concerns: ``told``, or by which rules not."""
 
     event: Event
@@ -176,8 +174,7 @@ type EventName = tuple[str, str, int, str]
 """An event of a replay: its vCenter, cluster and record, and its type."""
 
 
-@dataclass(slots=True)
-class Replay:
+class Replay(Struct):
     """What a fleet file would have told and hidden of recorded checks.
 
     Attributes:
@@ -360,8 +357,7 @@ def _unmark[Item: Mapping[str, object]](item: Item) -> Item:
     return type(item)((key, value) for key, value in item.items() if key != "suppressed_by")  # type: ignore[call-arg] # both are dictionaries
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayDifference:
+class ReplayDifference(Struct, frozen=True):
     """What would have become of an event at one route by the file in use, and by the changed one."""
 
     event: Event

@@ -10,9 +10,10 @@ import copy
 import json
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, cast, get_args
+
+from msgspec import Struct, field
 
 from esx_drift.contracts import list_violations
 from esx_drift.domain.findings.kinds import FINDING_KINDS, KindEntry
@@ -66,8 +67,7 @@ NO_NAME: Final = "(no name)"
 _NO_ROUTE: Final = "expected another route of this file"
 
 
-@dataclass(frozen=True, slots=True)
-class SoundEntries:
+class SoundEntries(Struct, frozen=True):
     """What of a fleet file may be looked at further: ``entries`` of each part, by place in the file."""
 
     entries: Mapping[str, Mapping[int, Entry]]
@@ -112,8 +112,7 @@ class SoundEntries:
         return SoundEntries(kept, self.settings)
 
 
-@dataclass(frozen=True, slots=True)
-class FaultyFields:
+class FaultyFields(Struct, frozen=True):
     """Which fields of a fleet file have faults.
 
     Attributes:
@@ -149,8 +148,7 @@ class FaultyFields:
         return self.is_lost(place, [name])
 
 
-@dataclass(frozen=True, slots=True)
-class ExaminedFleet:
+class ExaminedFleet(Struct, frozen=True):
     """What is wrong with a fleet file.
 
     Attributes:

@@ -8,11 +8,12 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from copy import replace
 from datetime import date, timedelta
 from typing import Final
 
 import yaml
+from msgspec import Struct, field
 
 from esx_drift.contracts import parse_sent_json
 from esx_drift.errors import ContractViolation
@@ -91,8 +92,7 @@ class NotReadable(Exception):
         self.line = line
 
 
-@dataclass(frozen=True, slots=True)
-class FleetText:
+class FleetText(Struct, frozen=True):
     """A document, and where and how it is written.
 
     Attributes:
