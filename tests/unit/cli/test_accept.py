@@ -535,7 +535,7 @@ def test_a_messages_command_asks_a_person_why(world: World, checking: Consumer, 
     words = [world.watched.name if word == "vc01" else word for word in _list_message_words()]
     ran = run(*words, typed="CHG-42\ny\n", at_terminal=True)
     assert (ran.code, ran.err) == (0, "")
-    assert "Why, or which ticket? It stays in the log: " in ran.out
+    assert "Why? It stays in the log: " in ran.out
     (request,) = checking.handled
     assert request["decision"]
     assert request["decision"]["reason"] == "CHG-42"
@@ -548,6 +548,16 @@ def test_where_nobody_answers_nothing_is_sent(checking: Consumer, run: Run) -> N
     assert ran.code == 1
     assert ran.err == "esx-drift: nothing was sent: nobody is there to answer; --yes answers\n"
     assert checking.handled == []
+
+
+@pytest.mark.usefixtures("hosts")
+def test_a_ticket_alone_is_reason_enough(checking: Consumer, run: Run) -> None:
+    """It says why; nobody is asked."""
+    ran = run("accept", "domain-c9", "-y", "--ticket", " CHG-1 ")
+    assert (ran.code, ran.err) == (0, "")
+    (request,) = checking.handled
+    assert request["decision"]
+    assert (request["decision"]["reason"], request["decision"].get("ticket")) == ("CHG-1", "CHG-1")
 
 
 @pytest.mark.parametrize("command", ["accept", "retire", "maintenance start --for 1h"])

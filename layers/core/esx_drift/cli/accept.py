@@ -222,7 +222,8 @@ UntilOption = Annotated[
     ),
 ]
 TicketOption = Annotated[
-    str | None, typer.Option(metavar="TEXT", help="The ticket or change that it belongs to.")
+    str | None,
+    typer.Option(metavar="TEXT", help="The ticket or change that it belongs to; enough of a reason."),
 ]
 HostsOption = Annotated[
     str | None,
@@ -263,9 +264,10 @@ def accept(  # noqa: PLR0913, PLR0917 -- each is an option, which typer passes b
 
     Example: esx-drift accept prod-a --hosts esx03 --reason CHG-2042
     """
+    named = parse_ticket(ticket)
     options = replace(
-        parse_decision_options(reason, ask=not yes, wait_seconds=wait),
-        ticket=parse_ticket(ticket),
+        parse_decision_options(named if reason is None else reason, ask=not yes, wait_seconds=wait),
+        ticket=named,
         until=parse_until(until, datetime.now(UTC)),
     )
     if not cluster.startswith("@"):

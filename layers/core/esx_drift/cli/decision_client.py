@@ -124,7 +124,7 @@ def _ask_reason() -> str:
     if not (sys.stdin and sys.stdin.isatty()):
         # The … is a placeholder that is refused, too.
         fail(f"say why, or which ticket, at the end:\nesx-drift {shlex.join(sys.argv[1:])} --reason '…'")
-    return str(typer.prompt("Why, or which ticket? It stays in the log"))
+    return str(typer.prompt("Why? It stays in the log"))
 
 
 def _parse_line(option: str, text: str, most: int) -> str:
