@@ -212,7 +212,7 @@ def test_what_is_accepted_for_a_time_can_be_accepted_for_good(
     assert recorded is not None
     assert (recorded["ticket"], recorded["until"]) == ("CHG-7", until)
     shown = run("show", "domain-c9", "4", "--vcenter", world.watched.name).out
-    assert f" until {ends}: CHG-42, CHG-7" in shown
+    assert f" until {ends}: CHG-7 · CHG-42" in shown
     again = run("accept", "domain-c9", "--hosts", hosts[0], "-y", *SAYS)
     assert "Accepted so far, for a time:" in again.out
     assert f"esx01 until {ends}" in again.out
@@ -512,7 +512,7 @@ def test_without_rights_the_person_is_told(
 def test_what_only_stands_for_a_reason_is_none(reason: str) -> None:
     """It was pasted from a message, and would stay in the log for ever."""
     with pytest.raises(typer.Exit):
-        parse_decision_options(reason, ask=False, wait_seconds=0)
+        parse_decision_options(reason, None, ask=False, wait_seconds=0)
 
 
 @pytest.mark.parametrize(
@@ -521,7 +521,7 @@ def test_what_only_stands_for_a_reason_is_none(reason: str) -> None:
 )
 def test_a_short_reason_is_one(reason: str) -> None:
     """Nobody has to write a novel."""
-    assert parse_decision_options(reason, ask=False, wait_seconds=0).reason == reason
+    assert parse_decision_options(reason, None, ask=False, wait_seconds=0).reason == reason
 
 
 def _list_message_words() -> list[str]:
@@ -560,6 +560,14 @@ def test_a_ticket_alone_is_reason_enough(checking: Consumer, run: Run) -> None:
     assert (request["decision"]["reason"], request["decision"].get("ticket")) == ("CHG-1", "CHG-1")
 
 
+@pytest.mark.parametrize("command", ["accept", "retire", "maintenance start"])
+def test_the_help_of_a_decision_says_what_is_enough_of_a_reason(run: Run, command: str) -> None:
+    """A ticket is; and so says the option that it stands for."""
+    shown = " ".join(run(*command.split()[:2], "--help").out.replace("│", " ").split())
+    assert "if there is no --ticket either." in shown
+    assert "enough of a reason." in shown
+
+
 @pytest.mark.parametrize("command", ["accept", "retire", "maintenance start --for 1h"])
 def test_without_a_person_a_reason_is_needed(run: Run, command: str) -> None:
     """Nobody can be asked; the whole command is said, and what stands for the reason is refused, too."""
@@ -567,4 +575,5 @@ def test_without_a_person_a_reason_is_needed(run: Run, command: str) -> None:
     ran = run(*words)
     assert ran.code == 2
     assert f"esx-drift {command} 'prod a' --reason '…'" in ran.err
+    assert f"esx-drift {command} 'prod a' --ticket '…'" in ran.err
     assert "only stands for a reason" in run(*words, "--reason", "…").err

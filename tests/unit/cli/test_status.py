@@ -427,16 +427,17 @@ def test_programs_and_spreadsheets_get_it_too(file: FleetFile, run: Run) -> None
     assert told.splitlines() == [
         (
             "vcenter,cluster,cluster_id,image,uniform,hosts,covered,seen,last_look_at,check_asked_at,"
-            "critical,warning,info,findings,maintenance_by,maintenance_until,maintenance_reason"
+            "critical,warning,info,findings,maintenance_by,maintenance_until,maintenance_reason,"
+            "maintenance_ticket"
         ),
-        "vc01,,,,,,,yes,,,1,0,0,vcenter-authorization,,,",
-        "vc01,'=cmd|'/c calc'!A0\\x1b[2J,domain-c2,,,,,no,,,0,0,0,,,,",
+        "vc01,,,,,,,yes,,,1,0,0,vcenter-authorization,,,,",
+        "vc01,'=cmd|'/c calc'!A0\\x1b[2J,domain-c2,,,,,no,,,0,0,0,,,,,",
         (
             "vc01,prod-a,domain-c1,ESXi 8.0 U3d on 2 of 3,no,4,3,yes,2026-11-23T02:14:00.000Z,,"
-            "0,1,0,image-not-uniform,,,"
+            "0,1,0,image-not-uniform,,,,"
         ),
-        "vc01,,,,,3,0,no,,,0,0,0,,,,",
-        "vc02,,,,,,,yes,,,0,0,0,,,,",
+        "vc01,,,,,3,0,no,,,0,0,0,,,,,",
+        "vc02,,,,,,,yes,,,0,0,0,,,,,",
     ]
 
 

@@ -17,12 +17,12 @@ from esx_drift.cli.decision_client import (
     DecisionOptions,
     open_decision_client,
     parse_decision_options,
-    parse_ticket,
     parse_until,
 )
 from esx_drift.cli.options import (
     ReasonOption,
     StackOptions,
+    TicketOption,
     VCenterOption,
     WaitOption,
     YesOption,
@@ -221,10 +221,6 @@ UntilOption = Annotated[
         help="Only until then: 2026-12-24 means all of that day, in UTC; or a time with its zone.",
     ),
 ]
-TicketOption = Annotated[
-    str | None,
-    typer.Option(metavar="TEXT", help="The ticket or change that it belongs to; enough of a reason."),
-]
 HostsOption = Annotated[
     str | None,
     typer.Option(
@@ -264,10 +260,8 @@ def accept(  # noqa: PLR0913, PLR0917 -- each is an option, which typer passes b
 
     Example: esx-drift accept prod-a --hosts esx03 --reason CHG-2042
     """
-    named = parse_ticket(ticket)
     options = replace(
-        parse_decision_options(named if reason is None else reason, ask=not yes, wait_seconds=wait),
-        ticket=named,
+        parse_decision_options(reason, ticket, ask=not yes, wait_seconds=wait),
         until=parse_until(until, datetime.now(UTC)),
     )
     if not cluster.startswith("@"):

@@ -20,6 +20,7 @@ from esx_drift.domain.text.wording import (
     clean_text,
     format_count,
     format_duration,
+    join_reason,
     list_host_names,
     name_element,
     split_vib_key,
@@ -380,10 +381,9 @@ def _describe_acceptance(one: Acceptance, entry: HistoryEntry, names: Mapping[st
 
 
 def _tell_acceptance(one: Acceptance, where: str, times: Times) -> str:
-    ticket = f", ticket {clean_text(one.ticket)}" if one.ticket else ""
-    who, why = clean_text(one.by, MAX_SENTENCE), clean_text(one.reason, MAX_SENTENCE)
+    who, why = clean_text(one.by, MAX_SENTENCE), clean_text(join_reason(one.reason, one.ticket), MAX_SENTENCE)
     end = render_end(one.until, times)
-    return f"{times.format(one.at)} by {who}{where}{end}: {why}{ticket} (record {one.seq})"
+    return f"{times.format(one.at)} by {who}{where}{end}: {why} (record {one.seq})"
 
 
 def _render_decision(entry: HistoryEntry, names: Mapping[str, str], times: Times) -> list[str]:

@@ -12,6 +12,7 @@ from esx_drift.cli.options import (
     ClusterArgument,
     ReasonOption,
     StackOptions,
+    TicketOption,
     VCenterOption,
     WaitOption,
     YesOption,
@@ -30,6 +31,7 @@ def retire(
     cluster: ClusterArgument,
     reason: ReasonOption = None,
     vcenter: VCenterOption = None,
+    ticket: TicketOption = None,
     yes: YesOption = False,  # noqa: FBT002 -- typer passes it by name
     wait: WaitOption = 120,
     *,
@@ -41,7 +43,7 @@ def retire(
 
     Example: esx-drift retire old-b --vcenter vc01 --reason CHG-2043
     """
-    options = parse_decision_options(reason, ask=not yes, wait_seconds=wait)
+    options = parse_decision_options(reason, ticket, ask=not yes, wait_seconds=wait)
     if cluster.startswith("@"):
         push = target.name_command("fleet push FILE")
         fail(

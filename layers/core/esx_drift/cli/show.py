@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esx_drift.cli.diff import OutputFormat
-from esx_drift.cli.history import describe_window_step, name_person, render_end
+from esx_drift.cli.history import describe_window_step, name_person, render_end, render_reason
 from esx_drift.cli.options import VCenterOption
 from esx_drift.cli.past import (
     LocalOption,
@@ -132,13 +132,12 @@ def _print_decision(record: Record, names: dict[str, str], times: Times) -> None
     decision = record["decision"]
     if decision is not None:
         until = render_end(decision.get("until"), times)
-        ticket = f", {clean_text(decision['ticket'])}" if "ticket" in decision else ""
         where = join_names(list_host_names(decision["taken"], names))
         is_of_hosts = decision["taken"] and record["outcome"] != "maintenance"
         hosts = f", for {where}" if is_of_hosts else ""
         refused = join_names(list_host_names(decision["refused"], names))
         hosts += f"; refused for {refused}" if refused else ""
-        why = f"{clean_text(decision['reason'])}{ticket}{hosts}"
+        why = f"{render_reason(decision)}{hosts}"
         print_line(f"  decided by {name_person(decision['by'])}{until}: {why}")
 
 

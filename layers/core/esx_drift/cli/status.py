@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.text import Text
 
-from esx_drift.cli.history import name_person
+from esx_drift.cli.history import name_person, render_reason
 from esx_drift.cli.options import (
     ClusterFinder,
     FormatOption,
@@ -211,13 +211,13 @@ def _print_heading(row: StatusRow, now: datetime) -> None:
     ]
     print_line(f"  {' · '.join(part for part in parts if part)}")
     for window in row.maintenance:
-        print_line(f"  In maintenance {_describe_window(window)}", "yellow")
+        print_line(f"  In maintenance {_describe_window(window, now)}", "yellow")
 
 
-def _describe_window(window: OpenWindow) -> str:
-    """Describe a maintenance window that runs: until when, who began it, and why."""
-    reason = clean_text(window["reason"], MAX_FINDING_CHARACTERS)
-    return f"until {format_moment(window['to'])} UTC, by {name_person(window['by'])}: {reason}"
+def _describe_window(window: OpenWindow, now: datetime) -> str:
+    """Describe a maintenance window that runs ``now``: until when, who began it, and why."""
+    until = format_moment(window["to"], now.year)
+    return f"until {until} UTC, by {name_person(window['by'])}: {render_reason(window)}"
 
 
 def _print_fleet(view: StatusView, schedule: "Schedule | None") -> None:
@@ -312,16 +312,16 @@ def _render_findings(view: StatusView) -> Iterator[str]:
         yield f"and {len(found) - MAX_LISTED_FINDINGS} more: name a cluster, or take --format json"
     if found:
         yield ""
-    yield from _render_windows(view.rows)
+    yield from _render_windows(view)
 
 
-def _render_windows(rows: Sequence[StatusRow]) -> Iterator[str]:
+def _render_windows(view: StatusView) -> Iterator[str]:
     """The maintenance that runs, a line for all clusters that it is of: that of most of them first."""
     places: dict[str, dict[str, None]] = {}
-    for row in rows:
+    for row in view.rows:
         for window in row.maintenance:
             where = f"{clean_text(str(row.cluster))} on {row.vcenter}"
-            places.setdefault(_describe_window(window), {})[where] = None
+            places.setdefault(_describe_window(window, view.now), {})[where] = None
     windows = sorted(places.items(), key=lambda pair: -len(pair[1]))
     for described, clusters in windows[:MAX_LISTED_WINDOWS]:
         named = join_names([*clusters], MAX_NAMED_CLUSTERS)

@@ -16,13 +16,13 @@ SCHEMA_VERSION: Final = 1
 CLUSTER_COLUMNS: Final = (
     "vcenter", "cluster", "cluster_id", "image", "uniform", "hosts", "covered", "seen", "last_look_at",
     "check_asked_at", "critical", "warning", "info", "findings", "maintenance_by", "maintenance_until",
-    "maintenance_reason",
+    "maintenance_reason", "maintenance_ticket",
 )  # fmt: skip
 HOST_COLUMNS: Final = (
     "vcenter", "cluster", "host", "name", "release", "build", "base_image", "add_on", "image_group", "seen",
     "unseen_because", "unseen_since", "orphaned_vibs", "critical", "warning", "info", "findings",
     "cluster_seen", "maintenance_by", "maintenance_until", "maintenance_reason",
-    "accepted_until",
+    "accepted_until", "maintenance_ticket",
 )  # fmt: skip
 
 
@@ -74,6 +74,7 @@ def _build_window(window: OpenWindow) -> Json:
         "name": window["name"],
         "by": window["by"],
         "reason": window["reason"],
+        "ticket": window.get("ticket"),
         "from": window["from"],
         "to": window["to"],
         "accept": window["accept"],
@@ -160,6 +161,7 @@ def _list_window_cells(row: StatusRow) -> dict[str, object]:
         "maintenance_by": last["by"] if last else None,
         "maintenance_until": last["to"] if last else None,
         "maintenance_reason": last["reason"] if last else None,
+        "maintenance_ticket": last.get("ticket") if last else None,
     }
 
 

@@ -369,9 +369,12 @@ def decide_maintenance(
     else:
         times = (format_time(now), format_time(now + timedelta(seconds=wanted["for_seconds"])))
         name = make_window_name(seq)
-        windows.append(
-            build_open_window(name, decision["by"], decision["reason"], times, after, accept=wanted["accept"])
+        window = build_open_window(
+            name, decision["by"], decision["reason"], times, after, accept=wanted["accept"]
         )
+        if "ticket" in decision:
+            window["ticket"] = decision["ticket"]
+        windows.append(window)
     return DecisionEffect({**after, "maintenance": {"windows": windows}}, _hold_all(after), [cluster])
 
 

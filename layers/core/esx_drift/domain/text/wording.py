@@ -62,6 +62,16 @@ def join_names(names: Sequence[str], most: int = MAX_LISTED) -> str:
     return f"{', '.join(names[:most])} and {len(names) - most} more"
 
 
+def join_reason(reason: str, ticket: str | None) -> str:
+    """Join why somebody decided something and the ``ticket`` that it belongs to: ``CHG-2042 · new driver``.
+
+    A ticket that the ``reason`` names already stands once.
+    """
+    if not ticket or re.search(rf"(?<![\w-]){re.escape(ticket)}(?![\w-])", reason, re.IGNORECASE):
+        return reason
+    return f"{ticket} · {reason}" if reason else ticket
+
+
 def list_host_names(hosts: Sequence[str], names: Mapping[str, str]) -> list[str]:
     """List the names of ``hosts`` (ids), made harmless; the id itself where ``names`` (by id) lacks it."""
     return [clean_text(names.get(host, host)) for host in hosts]
