@@ -33,13 +33,16 @@ from esx_drift.cli.status_rows import (
     read_newest_records,
     read_snapshots,
 )
+from esx_drift.cli.status_telling import Telling, read_telling, render_telling
 from esx_drift.cli.terminal import (
     EXIT_DIFFERENCES,
+    EXIT_TROUBLE,
     build_table,
     escape_unprintable,
     fail,
     make_stdout,
     print_line,
+    print_warning,
 )
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_state_key
 from esx_drift.domain.stored.types import (
@@ -81,7 +84,9 @@ ShownCluster = Annotated[
 ExitCodeOption = Annotated[
     bool,
     typer.Option(
-        "--exit-code", help="End in 1 if anything of warning or higher is open, or a cluster was not seen."
+        "--exit-code",
+        help="End in 1 if anything of warning or higher is open, a cluster was not seen, a route is dead, or"
+        " messages lie in a dead letter queue; else in 2 if that could not be read.",
     ),
 ]
 
@@ -98,7 +103,8 @@ def status(
     """Show each cluster: its image, if all hosts run it, how many were seen and when, and what is open.
 
     What its last check did not see is shown as it was, and counted as not covered. A single cluster is shown
-    host by host. Exit code 0: shown, whatever is open; 1 only with --exit-code; 2: trouble.
+    host by host. Routes that are dead, and messages in dead letter queues, are shown with each. Exit code 0:
+    shown, whatever is open; 1 only with --exit-code; 2: trouble.
 
     Example: esx-drift status prod-a --format csv
     """
@@ -106,32 +112,43 @@ def status(
 
     stack = open_stack(target)
     view = _read_view(stack, cluster, vcenter)
+    untold = [*render_telling(view.telling, view.now, target.name_command("doctor"))]
     if output is ListFormat.json:
-        typer.echo(json.dumps(build_status_document(view.rows, view.now, view.cluster), indent=2))
+        document = build_status_document(view.rows, view.now, view.cluster, view.telling)
+        typer.echo(json.dumps(document, indent=2))
     elif output is ListFormat.csv:
         in_csv = render_hosts_csv(view.cluster) if view.cluster else render_clusters_csv(view.rows)
         typer.echo(in_csv, nl=False)
+        for line in untold:
+            print_warning(line)
     elif view.cluster:
         _print_heading(view.cluster.row, view.now)
         print_cluster_status(view.cluster, view.now)
         for line in _list_vcenter_lines(view):
             print_line(line, "yellow")
+        _print_untold(untold)
     else:
-        _print_fleet(view, stack.read_schedule())
+        _print_fleet(view, untold, stack.read_schedule())
     worst = rank_worst(finding for row in view.rows for finding in row.findings)
     is_unseen = any(row.cluster_id is not None and not row.seen for row in view.rows)
-    if exit_code and (is_unseen or worst >= rank_severity("warning")):
+    if exit_code and (is_unseen or view.telling.is_failing or worst >= rank_severity("warning")):
         raise typer.Exit(EXIT_DIFFERENCES)
+    if exit_code and not view.telling.is_known:
+        raise typer.Exit(EXIT_TROUBLE)
 
 
 @dataclass(frozen=True, slots=True)
 class StatusView:
-    """What was asked about. ``cluster`` is none for the fleet; ``scheduled_at``: the last run by schedule."""
+    """What was asked about. ``cluster`` is none for the fleet; ``scheduled_at``: the last run by schedule.
+
+    ``telling``: what does not reach people, whichever cluster was asked about.
+    """
 
     now: datetime
     rows: list[StatusRow]
     cluster: ClusterStatus | None
     scheduled_at: datetime | None
+    telling: Telling
 
 
 def read_clock() -> datetime:
@@ -155,10 +172,10 @@ def _read_view(stack: "DeployedStack", cluster: str | None, vcenter: str | None)
         known = FleetStatus(
             fleet, states, snapshots, count_standalone_hosts(records), list_asked_checks(records)
         )
-    now = read_clock()
+    now, telling = read_clock(), read_telling(stack, fleet)
     rows = [_add_maintenance(row, known, now) for row in build_rows(known) if row.vcenter in wanted]
     if ref is None:
-        return StatusView(now, rows, None, _find_last_scheduled(records))
+        return StatusView(now, rows, None, _find_last_scheduled(records), telling)
     row = next((row for row in rows if row.cluster_id == ref.cluster), None)
     if row is None:
         fail(f"{ref.render()} is not watched: it was retired, or a pattern of the fleet file leaves it out")
@@ -166,7 +183,7 @@ def _read_view(stack: "DeployedStack", cluster: str | None, vcenter: str | None)
     shown = build_cluster_status(row, record, snapshots.get((ref.vcenter, ref.cluster)))
     # What is open on its vCenter is why it is not seen.
     own = [each for each in rows if each.cluster_id is None and not each.standalone]
-    return StatusView(now, [row, *own], shown, None)
+    return StatusView(now, [row, *own], shown, None, telling)
 
 
 def _add_maintenance(row: StatusRow, known: FleetStatus, now: datetime) -> StatusRow:
@@ -220,11 +237,17 @@ def _describe_window(window: OpenWindow, now: datetime) -> str:
     return f"until {until} UTC, by {name_person(window['by'])}: {render_reason(window)}"
 
 
-def _print_fleet(view: StatusView, schedule: "Schedule | None") -> None:
+def _print_untold(untold: Sequence[str]) -> None:
+    for line in untold:
+        print_line(line, STYLES["critical"])
+
+
+def _print_fleet(view: StatusView, untold: Sequence[str], schedule: "Schedule | None") -> None:
     make_stdout().print(build_table(HEADINGS, (_render_cells(row, view.now) for row in view.rows)))
     print_line("")
     for line in _render_findings(view):
         print_line(line)
+    _print_untold(untold)
     print_line(_summarize(view.rows))
     if schedule is not None:
         print_line(_render_schedule(view, schedule))

@@ -7,6 +7,7 @@ from typing import Final, cast
 
 from esx_drift.cli.status_hosts import ClusterStatus, HostRow
 from esx_drift.cli.status_rows import StatusRow
+from esx_drift.cli.status_telling import DeadLetters, Telling
 from esx_drift.cli.terminal import render_csv
 from esx_drift.domain.stored.types import SEVERITIES, Finding, Json, OpenWindow
 from esx_drift.domain.text.times import format_time
@@ -26,13 +27,16 @@ HOST_COLUMNS: Final = (
 )  # fmt: skip
 
 
-def build_status_document(rows: Sequence[StatusRow], now: datetime, cluster: ClusterStatus | None) -> Json:
+def build_status_document(
+    rows: Sequence[StatusRow], now: datetime, cluster: ClusterStatus | None, telling: Telling
+) -> Json:
     """Build the JSON object.
 
     Args:
         rows: The clusters and vCenters that were asked about.
         now: When they were.
         cluster: The one cluster that is shown host by host; none for the fleet.
+        telling: What does not reach people.
     """
     own = [row for row in rows if row.cluster_id is None]
     clusters: list[Json] = [_build_cluster(row) for row in rows if row.cluster_id is not None]
@@ -46,7 +50,20 @@ def build_status_document(rows: Sequence[StatusRow], now: datetime, cluster: Clu
             row.vcenter: row.coverage["hosts"] for row in own if row.standalone and row.coverage
         },
         "clusters": clusters,
+        **_build_telling(telling),
     }
+
+
+def _build_telling(telling: Telling) -> dict[str, Json]:
+    routes, letters = telling.dead_routes, telling.dead_letters
+    return {
+        "dead_routes": None if routes is None else [dead.facts for dead in routes],
+        "dead_letters": None if letters is None else [_build_letters(each) for each in letters],
+    }
+
+
+def _build_letters(letters: DeadLetters) -> Json:
+    return {"queue": letters.queue, "what": letters.what, "messages": letters.messages}
 
 
 def _build_vcenter(row: StatusRow) -> Json:
