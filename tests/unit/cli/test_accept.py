@@ -49,6 +49,12 @@ IMPOSSIBLE = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the year of the looks."""
+    monkeypatch.setattr("esx_drift.cli.accept.read_clock", lambda: NOW)
+
+
 @pytest.fixture
 def hosts(world: World) -> list[str]:
     """prod-a was looked at: one driver by hand, a VIB on two hosts, one host not read. The hosts' names."""
@@ -95,6 +101,13 @@ def test_what_is_shown_is_asked_and_accepted(world: World, checking: Consumer, r
     assert recorded is not None
     assert (recorded["by"], recorded["sender_id"]) == (ME, decision["user_id"])
     assert "drift-unreviewed" not in open_kinds(world.check())
+
+
+@pytest.mark.usefixtures("hosts", "checking")
+def test_what_was_seen_in_another_year_has_its_year(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it is accepted."""
+    monkeypatch.setattr("esx_drift.cli.accept.read_clock", lambda: datetime(2027, 1, 2, tzinfo=UTC))
+    assert "as seen 23 Nov 2026 10:16 UTC (record 2):" in run("accept", "prod-a", *SAYS).out
 
 
 @pytest.mark.usefixtures("checking")

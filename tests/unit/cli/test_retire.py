@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import pytest
 
 from tests.lab.demo.timeline import BY_HAND, I40EN
@@ -17,6 +19,12 @@ INTERVAL_SECONDS = 4 * 3600
 def _run(world: World) -> None:
     world.wait(INTERVAL_SECONDS)
     world.dispatch()
+
+
+@pytest.fixture(autouse=True)
+def _clock(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("retire", "decision_client"):
+        monkeypatch.setattr(f"esx_drift.cli.{module}.read_clock", world.clock)
 
 
 @pytest.fixture
@@ -134,3 +142,14 @@ def test_a_vcenter_as_a_whole_is_not_retired(checking: Consumer, run: Run) -> No
         " esx-drift fleet push FILE --region eu-central-1\n"
     )
     assert checking.handled == []
+
+
+@pytest.mark.usefixtures("gone", "checking")
+def test_a_time_of_another_year_has_its_year(world: World, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it was listed last, and since when it is retired."""
+    for module in ("retire", "decision_client"):
+        monkeypatch.setattr(f"esx_drift.cli.{module}.read_clock", lambda: datetime(2027, 1, 2, tzinfo=UTC))
+    assert "was last listed 23 Nov 2026 02:14 UTC" in run("retire", "prod-b", *SAYS, typed="y\n").out
+    assert "is retired already, since 23 Nov 2026 " in run("retire", "prod-b", *SAYS).out
+    assert "is retired since 23 Nov 2026 " in run("accept", "prod-b", *SAYS).err
+    assert world.records(PROD_B)[-1]["outcome"] == "retired"

@@ -484,3 +484,35 @@ def test_a_patch_night_is_a_line(file: FleetFile, run: Run) -> None:
     assert len(lines) == 21
     assert lines[-1] == "and 2 more maintenance windows: name a cluster, or take --format json"
     assert f"2 clusters are in {until}: CHG-0 (c-07 on vc01, c-08 on vc01)" in lines
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_name_that_is_to_be_typed_is_not_cut(file: FleetFile, run: Run) -> None:
+    """However much is said before it."""
+    file.write(encode_canonical_json(fleet(vcenters=[{"name": "vc01"}])), None)
+    secret = f"esx-drift-of-a-company/vcenter/{'vc' * 30}"
+    said = f"{'It was refused. ' * 15}Put the new password into {secret}"
+    refused = {**_finding("vcenter-authentication", "", "critical"), "summary": f"{said}. {'x' * 200}"}
+    _keep("vc01", VCENTER_LOG, _after(refused))  # type: ignore[arg-type] # a finding
+    (row,) = [row for row in _rows(run) if "refused" in row]
+    assert f"{secret}. … (vcenter-authentication, 3 h)" in row
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_time_of_another_year_has_its_year(file: FleetFile, run: Run) -> None:
+    """So has the end of a maintenance window."""
+    file.write(encode_canonical_json(fleet(vcenters=[{"name": "vc01"}])), None)
+    window = {
+        "name": "record 2", "by": "arn:aws:iam::1:user/alice", "reason": "move", "ticket": "CHG-9",
+        "from": LOOKED, "to": "2027-01-02T02:14:00.000Z", "accept": False, "unreviewed": [], "excepted": [],
+        "hosts": [], "changes": {}, "findings": {},
+    }  # fmt: skip
+    seen = _seen("prod-a", 2, 2, _snapshot("U3e", "U3e"))
+    _keep("vc01", "domain-c1", {**seen, "maintenance": {"windows": [window]}})  # type: ignore[typeddict-item] # as it is stored
+    said = "in maintenance until 2 Jan 2027 02:14 UTC, by alice: CHG-9 · move"
+    assert f"prod-a on vc01 is {said}" in _rows(run)
+    assert "CHG-9" in run("status", "--format", "csv").out
+    assert (
+        json.loads(run("status", "--format", "json").out)["clusters"][0]["maintenance"][0]["ticket"]
+        == "CHG-9"
+    )

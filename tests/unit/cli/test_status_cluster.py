@@ -129,6 +129,18 @@ def test_what_is_accepted_for_a_time_says_until_when(drifted: World, run: Run) -
     assert [each["accepted_until"] for each in cluster["hosts"]] == [until, None, None, None]
 
 
+def test_an_acceptance_that_ended_is_not_called_one_before_the_next_check(drifted: World, run: Run) -> None:
+    """It holds no more, though no check has met its end."""
+    first, second = (host.host for host in drifted.vcenter.inventory.hosts_of(PROD_A)[:2])
+    person, until = Person(drifted), format_time(drifted.now + timedelta(hours=1))
+    person.accept({first: person.shown()[first]}, until=until)
+    person.accept({second: person.shown()[second]}, until="2026-12-25T00:00:00.000Z")
+    drifted.wait(3600)
+    lines = run("status", "prod-a").out.splitlines()
+    assert f"No longer accepted, as the next check will report: esx01 until {format_end(until)}" in lines
+    assert "Accepted for a time: esx02 until 2026-12-24" in lines
+
+
 def test_what_was_accepted_for_a_time_says_so_once_that_is_over(drifted: World, run: Run) -> None:
     """With how it differs from what is accepted again: the worst of it, and how much more there is."""
     host = drifted.vcenter.inventory.hosts_of(PROD_A)[0]

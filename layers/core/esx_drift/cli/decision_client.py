@@ -17,6 +17,7 @@ from uuid import uuid4
 import typer
 
 from esx_drift.cli.options import ClusterFinder
+from esx_drift.cli.status import read_clock
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, require_yes
 from esx_drift.domain.acceptance import MAX_ACCEPTED_FOR
 from esx_drift.domain.decisions import find_retired_since
@@ -213,9 +214,10 @@ class DecisionClient:
         """End the command if the cluster is retired: nothing is decided on it until it is listed again."""
         since = find_retired_since(self.read_log(cluster.vcenter).after, cluster.cluster)
         if since is not None:
+            when = format_moment(since, read_clock().year)
             fail(
-                f"{cluster.render()} is retired since {format_moment(since)} UTC: nobody looks at it, and"
-                " nothing is decided on it\n"
+                f"{cluster.render()} is retired since {when} UTC: nobody looks at it, and nothing is"
+                " decided on it\n"
                 f"It is looked at again once {cluster.vcenter} lists it and no pattern leaves it out.",
                 EXIT_DIFFERENCES,
             )

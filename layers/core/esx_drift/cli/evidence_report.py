@@ -17,6 +17,7 @@ from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_pu
 from esx_drift.domain.stored.types import Change, Finding, RecordedDecision, ResolvedBecause, is_end
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.wording import (
+    clean_sentence,
     clean_text,
     format_count,
     format_duration,
@@ -295,12 +296,16 @@ def _render_missed(missed: Iterable[MissedLook], times: Times) -> Iterator[list[
     for reason, group in groupby(missed, key=lambda each: each.reason):
         some = list(group)
         records = [f"{each.seq}" if each.seq else f"{VCENTER_LOG} {each.dispatch_seq}" for each in some]
-        yield [*_render_span(some, times), clean_text(reason, MAX_SENTENCE), ", ".join(records)]
+        yield [
+            *_render_span(some, times),
+            clean_sentence(times.reword(reason), MAX_SENTENCE),
+            ", ".join(records),
+        ]
 
 
 def _render_left_out(left_out: Iterable[AskedLook], times: Times) -> Iterator[list[str]]:
     for reason, group in groupby(left_out, key=lambda each: each.reason):
-        yield [*_render_span(list(group), times), clean_text(reason, MAX_SENTENCE)]
+        yield [*_render_span(list(group), times), clean_sentence(times.reword(reason), MAX_SENTENCE)]
 
 
 def _render_span(some: Sequence[MissedLook | AskedLook], times: Times) -> list[str]:
@@ -519,7 +524,7 @@ def _render_finding(finding: Finding, each: ReportedLog, times: Times) -> list[s
         finding["kind"],
         _name_finding_subject(finding, names),
         ", ".join(list_host_names(finding["hosts"], names)),
-        clean_text(finding["summary"], MAX_SENTENCE),
+        clean_sentence(times.reword(finding["summary"]), MAX_SENTENCE),
     ]
 
 

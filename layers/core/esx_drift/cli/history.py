@@ -44,6 +44,7 @@ from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Change, EndedWindow, Json, OpenWindow, Record, RecordedDecision
 from esx_drift.domain.text.wording import (
+    clean_sentence,
     clean_text,
     format_count,
     join_names,
@@ -224,7 +225,7 @@ def _describe(entry: HistoryEntry, known: InstanceHosts, times: Times) -> str:
         what = list_change_lines([entry.change], words)[0].long
         return f"{what} (put back)" if "put_back" in entry.change else what
     if entry.finding is not None:
-        return f"{entry.finding['transition']}: {clean_text(entry.finding['summary'], 200)}"
+        return f"{entry.finding['transition']}: {clean_sentence(times.reword(entry.finding['summary']), 200)}"
     if entry.decision is not None:
         return _describe_decision(entry.outcome, entry.decision, known.newest_names, times)
     return (

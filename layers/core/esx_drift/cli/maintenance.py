@@ -1,6 +1,6 @@
 """``esx-drift maintenance``: planned work on clusters begins, or ends before its time."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -23,6 +23,7 @@ from esx_drift.cli.options import (
     print_help_alone,
     with_stack_options,
 )
+from esx_drift.cli.status import read_clock
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line
 from esx_drift.domain.decisions import is_begun_by_person
 from esx_drift.domain.fleet.rules import MAX_REPEATED_WINDOW
@@ -81,7 +82,8 @@ def start(  # noqa: PLR0913, PLR0917 -- each is an option
     for cluster in found:
         client.require_watched(cluster)
         print_line(cluster.render(), "bold")
-    until = format_moment(format_time(datetime.now(UTC) + duration))
+    now = read_clock()
+    until = format_moment(format_time(now + duration), now.year)
     how = ", and accept what is done in it" if accept else ""
     question = f"Begin maintenance of {format_count(len(found), 'cluster')} until {until} UTC{how}"
     wanted: DecidedMaintenance = {"for_seconds": int(duration.total_seconds()), "accept": accept}
@@ -144,7 +146,7 @@ def _print_windows(client: DecisionClient, cluster: ClusterRef) -> None:
         fail(f"{cluster.render()} has no maintenance that a person began", EXIT_DIFFERENCES)
     print_line(cluster.render(), "bold")
     for window in begun:
-        until = format_moment(window["to"], datetime.now(UTC).year)
+        until = format_moment(window["to"], read_clock().year)
         print_line(f"  until {until} UTC, begun by {clean_text(window['by'])}: {render_reason(window)}")
 
 

@@ -18,12 +18,19 @@ from esx_drift.cli.options import (
     YesOption,
     with_stack_options,
 )
+from esx_drift.cli.status import read_clock
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line
 from esx_drift.domain.decisions import is_listed
 from esx_drift.domain.fleet.fleet import find_excluding_pattern
 from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Finding, rank_severity
-from esx_drift.domain.text.wording import clean_text, format_count, format_moment
+from esx_drift.domain.text.wording import (
+    clean_sentence,
+    clean_text,
+    format_count,
+    format_moment,
+    reword_times,
+)
 
 
 @with_stack_options
@@ -58,9 +65,10 @@ def _retire_cluster(client: DecisionClient, cluster: ClusterRef, options: Decisi
     """Retire it, unless its vCenter listed it when it was last asked."""
     entry = client.read_clusters(cluster.vcenter)[cluster.cluster]
     where = f"{clean_text(cluster.name)} ({cluster.cluster}) on {cluster.vcenter}"
-    listed_at = format_moment(entry["last_listed_at"])
+    listed_at = format_moment(entry["last_listed_at"], read_clock().year)
     if entry["retired_at"] is not None:
-        print_line(f"{where} is retired already, since {format_moment(entry['retired_at'])} UTC.")
+        since = format_moment(entry["retired_at"], read_clock().year)
+        print_line(f"{where} is retired already, since {since} UTC.")
         return
     if _is_watched(client, cluster):
         fail(
@@ -84,8 +92,9 @@ def _retire_cluster(client: DecisionClient, cluster: ClusterRef, options: Decisi
 
 def _print_findings(findings: Iterable[Finding]) -> None:
     """What would be closed, the worst first."""
+    year = read_clock().year
     for finding in sorted(findings, key=lambda entry: (-rank_severity(entry["severity"]), entry["kind"])):
-        print_line(f"  closes {finding['kind']}: {clean_text(finding['summary'], 200)}")
+        print_line(f"  closes {finding['kind']}: {clean_sentence(reword_times(finding['summary'], year))}")
 
 
 def _is_watched(client: DecisionClient, cluster: ClusterRef) -> bool:

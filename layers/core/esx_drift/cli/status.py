@@ -56,6 +56,7 @@ from esx_drift.domain.stored.types import (
 from esx_drift.domain.suppression import Log, list_running_windows
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.wording import (
+    clean_sentence,
     clean_text,
     format_count,
     format_elapsed,
@@ -75,7 +76,6 @@ UNKNOWN = "-"
 MAX_LISTED_FINDINGS: Final = 20
 MAX_LISTED_WINDOWS: Final = 20
 MAX_NAMED_CLUSTERS: Final = 5
-MAX_FINDING_CHARACTERS: Final = 160
 
 ShownCluster = Annotated[
     str | None,
@@ -359,7 +359,7 @@ def _render_windows(view: StatusView) -> Iterator[str]:
 def _render_finding(row: StatusRow, finding: Finding, now: datetime) -> str:
     where = f"{clean_text(row.cluster)} on {row.vcenter}" if row.cluster is not None else row.vcenter
     elapsed = format_elapsed(finding["opened_at"], format_time(now))
-    summary = clean_text(reword_times(finding["summary"], now.year), MAX_FINDING_CHARACTERS)
+    summary = clean_sentence(reword_times(finding["summary"], now.year))
     return f"{finding['severity']:<8}  {where}: {summary} ({finding['kind']}, {elapsed})"
 
 
@@ -371,7 +371,7 @@ def _render_schedule(view: StatusView, schedule: "Schedule") -> str:
         return f"{every}."
     due = view.scheduled_at + timedelta(hours=schedule.interval_hours)
     late = "is overdue since" if due < view.now else "is due about"
-    return f"{every}; the next run {late} {format_moment(format_time(due))} UTC."
+    return f"{every}; the next run {late} {format_moment(format_time(due), view.now.year)} UTC."
 
 
 def _summarize(rows: list[StatusRow]) -> str:

@@ -3,6 +3,7 @@ import re
 import pytest
 from esx_drift.domain.stored.types import Coverage
 from esx_drift.domain.text.wording import (
+    clean_sentence,
     clean_text,
     end_sentence,
     find_shell_argument,
@@ -74,6 +75,21 @@ def test_a_vib_is_split_into_name_and_version(key: str, expected: tuple[str, str
 def test_a_ticket_that_a_reason_names_stands_once(reason: str, ticket: str | None, expected: str) -> None:
     """Whole, and however it is spelt."""
     assert join_reason(reason, ticket) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("the secret a/b", "the secret a/b"),
+        ("the  secret  a/b", "the secret a/b"),
+        ("the secret a/bc", "the secret …"),
+        ("a" * 15, "a" * 13 + "…"),
+        ("", "(no name)"),
+    ],
+)
+def test_no_name_of_a_sentence_is_cut_in_two(text: str, expected: str) -> None:
+    """It may have to be typed; only one that is all of it is cut."""
+    assert clean_sentence(text, 14) == expected
 
 
 BRACKETED = re.compile(r"(?s)(?P<name>.+?) ?\((?P<version>.*)\)")
