@@ -153,3 +153,16 @@ def test_a_time_of_another_year_has_its_year(world: World, run: Run, monkeypatch
     assert "is retired already, since 23 Nov 2026 " in run("retire", "prod-b", *SAYS).out
     assert "is retired since 23 Nov 2026 " in run("accept", "prod-b", *SAYS).err
     assert world.records(PROD_B)[-1]["outcome"] == "retired"
+
+
+@pytest.mark.usefixtures("gone", "checking")
+def test_maintenance_ends_with_the_cluster(world: World, run: Run) -> None:
+    """It is shown before, and told as ended; nothing of a cluster that comes back is hidden by it."""
+    Person(world).maintain(12 * 3600, PROD_B, accept=True, ticket="CHG-9")
+    ran = run("retire", "prod-b", "-y", *SAYS)
+    assert "  ends maintenance until 24 Nov 02:16 UTC, by alice: CHG-9 · CHG-42\n" in ran.out
+    record = world.records(PROD_B)[-1]
+    assert record["after"]["maintenance"] is None
+    (ended,) = record["maintenance_ended"]
+    assert (ended["to"], ended["accepted"]) == (record["checked_at"], [])
+    assert "esx-drift.report.maintenance-ended" in {event["type"] for event in record["events"]}

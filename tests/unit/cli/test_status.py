@@ -516,3 +516,42 @@ def test_a_time_of_another_year_has_its_year(file: FleetFile, run: Run) -> None:
         json.loads(run("status", "--format", "json").out)["clusters"][0]["maintenance"][0]["ticket"]
         == "CHG-9"
     )
+
+
+@pytest.mark.usefixtures("stack")
+@pytest.mark.parametrize(("name", "typed"), [("prod-a", "prod-a"), ("of two words", "domain-c1")])
+def test_maintenance_of_a_retired_cluster_is_called_that(
+    file: FleetFile, run: Run, name: str, typed: str
+) -> None:
+    """As a version before left it: until when, and how it is ended if the cluster comes back."""
+    file.write(encode_canonical_json(fleet(vcenters=[{"name": "vc01"}])), None)
+    window = {
+        "name": "record 2", "by": "arn:aws:iam::1:user/alice", "reason": "move", "from": LOOKED,
+        "to": "2026-11-24T02:14:00.000Z", "accept": False, "unreviewed": [], "excepted": [],
+        "hosts": [], "changes": {}, "findings": {},
+    }  # fmt: skip
+    over = {**window, "name": "record 1", "to": LOOKED}
+    of_file = {**window, "name": "patches", "by": "fleet file"}
+    known = _listed(name, domain_c1=name, domain_c2="gone")
+    known["domain-c2"]["retired_at"] = LOOKED
+    _keep("vc01", VCENTER_LOG, _after(clusters=known))
+    _keep("vc01", "domain-c1", _after(cluster_name=name, maintenance={"windows": [over, window, of_file]}))
+    _keep("vc01", "domain-c2", _after(cluster_name="gone"))
+    said = (
+        f"{name} on vc01, retired since 23 Nov 02:14 UTC, is in maintenance until 24 Nov 02:14 UTC, by alice:"
+        " move. It ends by itself; if the cluster is listed again before, chat is spared what it changes,"
+        f" unless it is ended: esx-drift maintenance end {typed} --vcenter vc01"
+    )
+    assert [row for row in _rows(run) if "maintenance" in row] == [said]
+    ran = run("status", "domain-c1")
+    assert ran.code == 2
+    assert ran.err.splitlines() == [
+        f"esx-drift: {name} (domain-c1) on vc01 is not watched: it is retired since 23 Nov 02:14 UTC",
+        f"  {said}",
+    ]
+    assert "maintenance" not in run("status", "gone").err
+    shown = json.loads(run("status", "--format", "json").out)
+    assert list_violations("status", shown) == []
+    (retired,) = shown["retired_in_maintenance"]
+    assert (retired["cluster"]["id"], retired["retired_at"]) == ("domain-c1", LOOKED)
+    assert [each["name"] for each in retired["maintenance"]] == ["record 2"]

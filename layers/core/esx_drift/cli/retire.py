@@ -8,6 +8,7 @@ from esx_drift.cli.decision_client import (
     open_decision_client,
     parse_decision_options,
 )
+from esx_drift.cli.history import name_person, render_reason
 from esx_drift.cli.options import (
     ClusterArgument,
     ReasonOption,
@@ -20,7 +21,7 @@ from esx_drift.cli.options import (
 )
 from esx_drift.cli.status import read_clock
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line
-from esx_drift.domain.decisions import is_listed
+from esx_drift.domain.decisions import is_listed, list_begun_windows
 from esx_drift.domain.fleet.fleet import find_excluding_pattern
 from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Finding, rank_severity
@@ -80,6 +81,11 @@ def _retire_cluster(client: DecisionClient, cluster: ClusterRef, options: Decisi
     log = client.read_log(cluster.vcenter, cluster.cluster)
     findings = list(log.after["findings"].values())
     _print_findings(findings)
+    for window in list_begun_windows(log.after, read_clock()):
+        until = format_moment(window["to"], read_clock().year)
+        print_line(
+            f"  ends maintenance until {until} UTC, by {name_person(window['by'])}: {render_reason(window)}"
+        )
     person = client.identify_person()
     options.require_confirmation(f"Check it no more, as {person.arn}?")
     decision = options.build_decision(person, log.head["seq"] if log.head else None, {})

@@ -4,11 +4,12 @@ Longer than 250 lines, because what is read and the table that is made of it are
 """
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 from rich.text import Text
@@ -26,10 +27,12 @@ from esx_drift.cli.status_formats import build_status_document, render_clusters_
 from esx_drift.cli.status_hosts import ClusterStatus, build_cluster_status, print_cluster_status
 from esx_drift.cli.status_rows import (
     FleetStatus,
+    RetiredMaintenance,
     StatusRow,
     build_rows,
     count_standalone_hosts,
     list_asked_checks,
+    list_retired_maintenance,
     read_newest_records,
     read_snapshots,
 )
@@ -44,6 +47,7 @@ from esx_drift.cli.terminal import (
     print_line,
     print_warning,
 )
+from esx_drift.domain.decisions import find_retired_since
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_state_key
 from esx_drift.domain.stored.types import (
     SEVERITIES,
@@ -58,6 +62,7 @@ from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.wording import (
     clean_sentence,
     clean_text,
+    find_shell_argument,
     format_count,
     format_elapsed,
     format_moment,
@@ -114,7 +119,7 @@ def status(
     view = _read_view(stack, cluster, vcenter)
     untold = [*render_telling(view.telling, view.now, target.name_command("doctor"))]
     if output is ListFormat.json:
-        document = build_status_document(view.rows, view.now, view.cluster, view.telling)
+        document = build_status_document(view.rows, view.now, view.cluster, view.telling, view.retired)
         typer.echo(json.dumps(document, indent=2))
     elif output is ListFormat.csv:
         in_csv = render_hosts_csv(view.cluster) if view.cluster else render_clusters_csv(view.rows)
@@ -141,7 +146,8 @@ def status(
 class StatusView:
     """What was asked about. ``cluster`` is none for the fleet; ``scheduled_at``: the last run by schedule.
 
-    ``telling``: what does not reach people, whichever cluster was asked about.
+    ``telling``: what does not reach people, whichever cluster was asked about. ``retired``: the retired
+    clusters on which maintenance runs; ``options``: of the stack that was asked.
     """
 
     now: datetime
@@ -149,6 +155,8 @@ class StatusView:
     cluster: ClusterStatus | None
     scheduled_at: datetime | None
     telling: Telling
+    retired: tuple[RetiredMaintenance, ...]
+    options: StackOptions
 
 
 def read_clock() -> datetime:
@@ -175,15 +183,44 @@ def _read_view(stack: "DeployedStack", cluster: str | None, vcenter: str | None)
     now, telling = read_clock(), read_telling(stack, fleet)
     rows = [_add_maintenance(row, known, now) for row in build_rows(known) if row.vcenter in wanted]
     if ref is None:
-        return StatusView(now, rows, None, _find_last_scheduled(records), telling)
+        retired = tuple(
+            each for each in list_retired_maintenance(known, now) if each.cluster.vcenter in wanted
+        )
+        scheduled_at = _find_last_scheduled(records)
+        return StatusView(now, rows, None, scheduled_at, telling, retired, stack.options)
     row = next((row for row in rows if row.cluster_id == ref.cluster), None)
     if row is None:
-        fail(f"{ref.render()} is not watched: it was retired, or a pattern of the fleet file leaves it out")
+        _fail_unwatched(ref, known, now, stack.options)
     record = next((record for record in records if record["cluster"] == ref.cluster), None)
     shown = build_cluster_status(row, record, snapshots.get((ref.vcenter, ref.cluster)))
     # What is open on its vCenter is why it is not seen.
     own = [each for each in rows if each.cluster_id is None and not each.standalone]
-    return StatusView(now, [row, *own], shown, None, telling)
+    return StatusView(now, [row, *own], shown, None, telling, (), stack.options)
+
+
+def _fail_unwatched(ref: ClusterRef, known: FleetStatus, now: datetime, options: StackOptions) -> NoReturn:
+    """End the command: nobody looks at the cluster, and which maintenance runs there all the same."""
+    own = known.states.get((ref.vcenter, VCENTER_LOG))
+    since = find_retired_since(own, ref.cluster) if own else None
+    if since is None:
+        fail(f"{ref.render()} is not watched: a pattern of the fleet file leaves it out")
+    lines = [f"{ref.render()} is not watched: it is retired since {format_moment(since, now.year)} UTC"]
+    for retired in list_retired_maintenance(known, now):
+        lines += _render_retired(retired, now, options)
+    fail("\n".join(lines))
+
+
+def _render_retired(retired: RetiredMaintenance, now: datetime, options: StackOptions) -> Iterator[str]:
+    """Say which maintenance runs on a retired cluster, what that means, and how it is ended."""
+    cluster, since = retired.cluster, format_moment(retired.retired_at, now.year)
+    name = find_shell_argument(cluster.name) or shlex.quote(cluster.cluster)
+    end = options.name_command(f"maintenance end {name} --vcenter {cluster.vcenter}")
+    for window in retired.windows:
+        yield (
+            f"{clean_text(cluster.name)} on {cluster.vcenter}, retired since {since} UTC, is in maintenance"
+            f" {_describe_window(window, now)}. It ends by itself; if the cluster is listed again before,"
+            f" chat is spared what it changes, unless it is ended: {end}"
+        )
 
 
 def _add_maintenance(row: StatusRow, known: FleetStatus, now: datetime) -> StatusRow:
@@ -247,6 +284,9 @@ def _print_fleet(view: StatusView, untold: Sequence[str], schedule: "Schedule | 
     print_line("")
     for line in _render_findings(view):
         print_line(line)
+    for retired in view.retired:
+        for line in _render_retired(retired, view.now, view.options):
+            print_line(line)
     _print_untold(untold)
     print_line(_summarize(view.rows))
     if schedule is not None:

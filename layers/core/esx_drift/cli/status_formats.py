@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, cast
 
 from esx_drift.cli.status_hosts import ClusterStatus, HostRow
-from esx_drift.cli.status_rows import StatusRow
+from esx_drift.cli.status_rows import RetiredMaintenance, StatusRow
 from esx_drift.cli.status_telling import DeadLetters, Telling
 from esx_drift.cli.terminal import render_csv
 from esx_drift.domain.stored.types import SEVERITIES, Finding, Json, OpenWindow
@@ -28,7 +28,11 @@ HOST_COLUMNS: Final = (
 
 
 def build_status_document(
-    rows: Sequence[StatusRow], now: datetime, cluster: ClusterStatus | None, telling: Telling
+    rows: Sequence[StatusRow],
+    now: datetime,
+    cluster: ClusterStatus | None,
+    telling: Telling,
+    retired: Sequence[RetiredMaintenance],
 ) -> Json:
     """Build the JSON object.
 
@@ -37,6 +41,7 @@ def build_status_document(
         now: When they were.
         cluster: The one cluster that is shown host by host; none for the fleet.
         telling: What does not reach people.
+        retired: The retired clusters on which maintenance runs.
     """
     own = [row for row in rows if row.cluster_id is None]
     clusters: list[Json] = [_build_cluster(row) for row in rows if row.cluster_id is not None]
@@ -50,7 +55,17 @@ def build_status_document(
             row.vcenter: row.coverage["hosts"] for row in own if row.standalone and row.coverage
         },
         "clusters": clusters,
+        "retired_in_maintenance": [_build_retired(each) for each in retired],
         **_build_telling(telling),
+    }
+
+
+def _build_retired(retired: RetiredMaintenance) -> Json:
+    return {
+        "vcenter": retired.cluster.vcenter,
+        "cluster": {"id": retired.cluster.cluster, "name": retired.cluster.name},
+        "retired_at": retired.retired_at,
+        "maintenance": [_build_window(window) for window in retired.windows],
     }
 
 
