@@ -6,12 +6,12 @@ Longer than 250 lines, because what is not known is said by all of them in the s
 import re
 import time
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
+from msgspec import Struct
 
 from esx_drift.cli.options import WHICH_CLUSTER, choose_cluster, describe_nearest
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, EXIT_TROUBLE, fail, print_note, print_warning
@@ -52,8 +52,7 @@ _DATE: Final = re.compile(
 _SHOWN: Final = "2026-11-23, 2026-11-23T02:14, or with its own zone: 2026-11-23T02:14+01:00"
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+class Times(Struct, frozen=True):
     """How a command reads and writes times: in ``zone``, none for that of this machine."""
 
     zone: tzinfo | None
@@ -204,8 +203,7 @@ def find_log(logs: "TrailLogs", cluster: str, vcenter: str | None, advice: str =
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class PastCluster:
+class PastCluster(Struct, frozen=True):
     """A cluster at a time, as a person names both: ``prod-a@2026-11-23``."""
 
     cluster: str

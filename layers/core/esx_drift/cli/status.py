@@ -7,11 +7,12 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
+from msgspec import Struct
 from rich.text import Text
 
 from esx_drift.cli.history import name_person, render_reason
@@ -142,8 +143,7 @@ def status(
         raise typer.Exit(EXIT_TROUBLE)
 
 
-@dataclass(frozen=True, slots=True)
-class StatusView:
+class StatusView(Struct, frozen=True):
     """What was asked about. ``cluster`` is none for the fleet; ``scheduled_at``: the last run by schedule.
 
     ``telling``: what does not reach people, whichever cluster was asked about. ``retired``: the retired

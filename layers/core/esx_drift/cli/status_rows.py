@@ -7,9 +7,11 @@ Longer than 250 lines, because rows, what they are read from, and what has no ro
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from esx_drift.cli.terminal import print_warning
 from esx_drift.domain.decisions import list_begun_windows
@@ -35,8 +37,7 @@ if TYPE_CHECKING:
     from esx_drift.adapters.audit_store import S3Store
 
 
-@dataclass(frozen=True, slots=True)
-class StatusRow:
+class StatusRow(Struct, frozen=True):
     """One cluster, or where ``cluster`` is none a vCenter: its own findings, or its ``standalone`` hosts.
 
     What was never seen is none. ``seen`` says whether the last check saw the cluster; if not, image and
@@ -59,8 +60,7 @@ class StatusRow:
     maintenance: tuple[OpenWindow, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FleetStatus:
+class FleetStatus(Struct, frozen=True):
     """All that the table is made of.
 
     ``snapshots`` is keyed by vCenter and cluster, ``standalone`` counts hosts in no cluster by vCenter.
@@ -74,8 +74,7 @@ class FleetStatus:
     asked: Mapping[tuple[str, str], str]
 
 
-@dataclass(frozen=True, slots=True)
-class RetiredMaintenance:
+class RetiredMaintenance(Struct, frozen=True):
     """Maintenance ``windows`` that persons began on a cluster, and that run though it is retired.
 
     ``retired_at``: since when it is.

@@ -1,9 +1,10 @@
 """Whether what checks find reaches people: routes that are dead, and messages that were given up."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from esx_drift.cli.terminal import print_warning
 from esx_drift.domain.deliveries import MAX_DEATH_CHARACTERS
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from esx_drift.domain.deliveries import RouteState
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetters:
+class DeadLetters(Struct, frozen=True):
     """How many ``messages`` lie in a dead letter ``queue``, and ``what`` they are."""
 
     queue: str
@@ -27,8 +27,7 @@ class DeadLetters:
     messages: int
 
 
-@dataclass(frozen=True, slots=True)
-class Telling:
+class Telling(Struct, frozen=True):
     """What does not reach people. None: that could not be read."""
 
     dead_routes: tuple[DeadRoute, ...] | None

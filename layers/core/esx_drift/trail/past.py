@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from itertools import batched, pairwise
 from typing import Final
 
+from msgspec import Struct
+
 from esx_drift.contracts.unpacking import parse_snapshot, unpack_blob
 from esx_drift.domain.stored.identifiers import (
     VCENTER_LOG,
@@ -39,8 +41,7 @@ RECORDS_AT_ONCE: Final = 200
 FIRST_MOMENT: Final = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class VCenterLog:
+class VCenterLog(Struct, frozen=True):
     """The own log of a vCenter, which says what its clusters are called.
 
     Attributes:
