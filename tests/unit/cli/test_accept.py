@@ -49,6 +49,12 @@ IMPOSSIBLE = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the year of the looks."""
+    monkeypatch.setattr("esx_drift.cli.accept.read_clock", lambda: NOW)
+
+
 @pytest.fixture
 def hosts(world: World) -> list[str]:
     """prod-a was looked at: one driver by hand, a VIB on two hosts, one host not read. The hosts' names."""
@@ -95,6 +101,13 @@ def test_what_is_shown_is_asked_and_accepted(world: World, checking: Consumer, r
     assert recorded is not None
     assert (recorded["by"], recorded["sender_id"]) == (ME, decision["user_id"])
     assert "drift-unreviewed" not in open_kinds(world.check())
+
+
+@pytest.mark.usefixtures("hosts", "checking")
+def test_what_was_seen_in_another_year_has_its_year(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it is accepted."""
+    monkeypatch.setattr("esx_drift.cli.accept.read_clock", lambda: datetime(2027, 1, 2, tzinfo=UTC))
+    assert "as seen 23 Nov 2026 10:16 UTC (record 2):" in run("accept", "prod-a", *SAYS).out
 
 
 @pytest.mark.usefixtures("checking")
@@ -212,7 +225,7 @@ def test_what_is_accepted_for_a_time_can_be_accepted_for_good(
     assert recorded is not None
     assert (recorded["ticket"], recorded["until"]) == ("CHG-7", until)
     shown = run("show", "domain-c9", "4", "--vcenter", world.watched.name).out
-    assert f" until {ends}: CHG-42, CHG-7" in shown
+    assert f" until {ends}: CHG-7 · CHG-42" in shown
     again = run("accept", "domain-c9", "--hosts", hosts[0], "-y", *SAYS)
     assert "Accepted so far, for a time:" in again.out
     assert f"esx01 until {ends}" in again.out
@@ -512,7 +525,7 @@ def test_without_rights_the_person_is_told(
 def test_what_only_stands_for_a_reason_is_none(reason: str) -> None:
     """It was pasted from a message, and would stay in the log for ever."""
     with pytest.raises(typer.Exit):
-        parse_decision_options(reason, ask=False, wait_seconds=0)
+        parse_decision_options(reason, None, ask=False, wait_seconds=0)
 
 
 @pytest.mark.parametrize(
@@ -521,7 +534,7 @@ def test_what_only_stands_for_a_reason_is_none(reason: str) -> None:
 )
 def test_a_short_reason_is_one(reason: str) -> None:
     """Nobody has to write a novel."""
-    assert parse_decision_options(reason, ask=False, wait_seconds=0).reason == reason
+    assert parse_decision_options(reason, None, ask=False, wait_seconds=0).reason == reason
 
 
 def _list_message_words() -> list[str]:
@@ -535,7 +548,7 @@ def test_a_messages_command_asks_a_person_why(world: World, checking: Consumer, 
     words = [world.watched.name if word == "vc01" else word for word in _list_message_words()]
     ran = run(*words, typed="CHG-42\ny\n", at_terminal=True)
     assert (ran.code, ran.err) == (0, "")
-    assert "Why, or which ticket? It stays in the log: " in ran.out
+    assert "Why? It stays in the log: " in ran.out
     (request,) = checking.handled
     assert request["decision"]
     assert request["decision"]["reason"] == "CHG-42"
@@ -550,6 +563,24 @@ def test_where_nobody_answers_nothing_is_sent(checking: Consumer, run: Run) -> N
     assert checking.handled == []
 
 
+@pytest.mark.usefixtures("hosts")
+def test_a_ticket_alone_is_reason_enough(checking: Consumer, run: Run) -> None:
+    """It says why; nobody is asked."""
+    ran = run("accept", "domain-c9", "-y", "--ticket", " CHG-1 ")
+    assert (ran.code, ran.err) == (0, "")
+    (request,) = checking.handled
+    assert request["decision"]
+    assert (request["decision"]["reason"], request["decision"].get("ticket")) == ("CHG-1", "CHG-1")
+
+
+@pytest.mark.parametrize("command", ["accept", "retire", "maintenance start"])
+def test_the_help_of_a_decision_says_what_is_enough_of_a_reason(run: Run, command: str) -> None:
+    """A ticket is; and so says the option that it stands for."""
+    shown = " ".join(run(*command.split()[:2], "--help").out.replace("│", " ").split())
+    assert "if there is no --ticket either." in shown
+    assert "enough of a reason." in shown
+
+
 @pytest.mark.parametrize("command", ["accept", "retire", "maintenance start --for 1h"])
 def test_without_a_person_a_reason_is_needed(run: Run, command: str) -> None:
     """Nobody can be asked; the whole command is said, and what stands for the reason is refused, too."""
@@ -557,4 +588,5 @@ def test_without_a_person_a_reason_is_needed(run: Run, command: str) -> None:
     ran = run(*words)
     assert ran.code == 2
     assert f"esx-drift {command} 'prod a' --reason '…'" in ran.err
+    assert f"esx-drift {command} 'prod a' --ticket '…'" in ran.err
     assert "only stands for a reason" in run(*words, "--reason", "…").err

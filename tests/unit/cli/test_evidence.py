@@ -226,7 +226,7 @@ def test_names_from_outside_are_inert_in_both_forms(run: Run, copy: Path, tmp_pa
     page = (tmp_path / "out" / "report.html").read_text()
     assert "<script" not in page
     assert "esx02&lt;script&gt;alert(1)&lt;/script&gt;|`x`*" in page
-    assert "driver for &lt;b&gt;ticket&lt;/b&gt; | agreed with storage, ticket CHG-7" in page
+    assert "CHG-7 · driver for &lt;b&gt;ticket&lt;/b&gt; | agreed with storage" in page
     text = (tmp_path / "out" / "report.md").read_text()
     assert r"esx02\<script\>alert(1)\</script\>\|\`x\`\*" in text
     table = text.partition("### Changes")[2].partition("###")[0].strip().splitlines()
@@ -652,7 +652,7 @@ def test_who_accepted_before_the_period_is_cited_from_the_whole_trail(
     assert not (tmp_path / "out" / "trail" / citing.accepting).exists()
     when = record["checked_at"][:19].replace("T", " ")
     says = (
-        f"accepted earlier, {when} by {ALICE}: driver for <b>ticket</b> | agreed with storage, ticket CHG-7"
+        f"accepted earlier, {when} by {ALICE}: CHG-7 · driver for <b>ticket</b> | agreed with storage"
         f" (record {record['seq']}): that record is of the whole trail, and no part of this excerpt,"
         " which does not prove it"
     )
@@ -749,7 +749,7 @@ def test_what_was_accepted_in_another_cluster_is_cited_from_there(
     when = accepted["checked_at"][:19].replace("T", " ")
     says = (
         "accepted earlier on prod-a (domain-c9) on vc01.example.com, where the host was then,"
-        f" {when} by {ALICE}: driver for <b>ticket</b> | agreed with storage, ticket CHG-7"
+        f" {when} by {ALICE}: CHG-7 · driver for <b>ticket</b> | agreed with storage"
         f" (record {accepted['seq']})"
     )
     beyond = ": that record is of the whole trail, and no part of this excerpt"

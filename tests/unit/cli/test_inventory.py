@@ -167,6 +167,8 @@ def test_one_host(drifted: World, run: Run) -> None:
         "1 host is unknown: not read at the last check",
         "  prod-a on vc01: esx04",
     ]
+    shown = show(run, drifted, "--host", "esx01")
+    assert shown[1] == f"  esx01 ({drifted.vcenter.inventory.host('esx01').host}) in prod-a on vc01"
     ran = run("inventory", "--host", "esx0l")
     assert (ran.code, ran.out) == (2, "")
     assert "no host that is watched is called esx0l: did you mean esx0" in ran.err

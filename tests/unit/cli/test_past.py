@@ -120,8 +120,8 @@ def test_the_history_says_what_when_where_and_who(run: Run, story: Story) -> Non
     (driver,) = [line for line in lines if "2.9.2.0" in line and "esx01, esx02" in line]
     assert "2026-11-23 06:15" in driver
     assert "2026-11-24 02:19" in driver
-    assert "by alice on esx01: CHG-42, CHG-7" in " ".join(told.out.split())
-    assert any("accepted by alice: CHG-42, CHG-7" in line for line in lines)
+    assert "by alice on esx01: CHG-7 · CHG-42" in " ".join(told.out.split())
+    assert any("accepted by alice: CHG-7 · CHG-42" in line for line in lines)
     assert any("first copy" in line for line in lines)
     assert "host-failed" not in told.out
     assert run("history", "@vcenter", "--dir", story.directory).out.startswith("the vCenter vc01: 0 changes")
@@ -318,7 +318,7 @@ def test_a_record_is_shown_by_number_key_and_address(run: Run, story: Story) -> 
     assert {told.code for told in shown} == {0}
     assert len({told.out for told in shown}) == 1
     assert "Record 3 of prod-a (domain-c9) on vc01: accepted" in shown[0].out
-    assert "decided by alice: CHG-42, CHG-7, for esx01" in shown[0].out
+    assert "decided by alice: CHG-7 · CHG-42, for esx01" in shown[0].out
     newest = json.loads(run("show", "prod-a", "--dir", story.directory, "--format", "json").out)
     assert newest == story.records[-1]
     assert "Record 1 of the vCenter vc01: " in run("show", "vc01/@vcenter", 1, "--dir", story.directory).out

@@ -43,7 +43,7 @@ def test_the_history_says_until_when_something_is_accepted(run: Run, copy: Path)
     """Of the decision and of the change; for a person and for programs."""
     shown = " ".join(run("history", "prod-a", "--dir", copy).out.split())
     assert shown.count("until 2026-12-24") == 2
-    assert "accepted by alice until 2026-12-24: CHG-42, CHG-7" in shown
+    assert "accepted by alice until 2026-12-24: CHG-7 · CHG-42" in shown
     entries = json.loads(run("history", "prod-a", "--dir", copy, "--format", "json").out)["entries"]
     (change,) = [entry for entry in entries if entry["kind"] == "change"]
     assert [one["until"] for one in change["accepted"]] == [UNTIL, None]
@@ -60,5 +60,5 @@ def test_evidence_says_until_when_something_is_accepted(run: Run, copy: Path, tm
     text, page = (out / "report.md").read_text(), (out / "report.html").read_text()
     assert "| accepted until 2026-12-24 |" in text
     assert "| accepted |" in text
-    assert "on esx01 until 2026-12-24: CHG-42, ticket CHG-7 (record 3)" in text
+    assert "on esx01 until 2026-12-24: CHG-7 · CHG-42 (record 3)" in text
     assert page.count("until 2026-12-24") == text.count("until 2026-12-24")

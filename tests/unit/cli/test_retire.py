@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import pytest
 
 from tests.lab.demo.timeline import BY_HAND, I40EN
@@ -17,6 +19,12 @@ INTERVAL_SECONDS = 4 * 3600
 def _run(world: World) -> None:
     world.wait(INTERVAL_SECONDS)
     world.dispatch()
+
+
+@pytest.fixture(autouse=True)
+def _clock(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("retire", "decision_client"):
+        monkeypatch.setattr(f"esx_drift.cli.{module}.read_clock", world.clock)
 
 
 @pytest.fixture
@@ -134,3 +142,27 @@ def test_a_vcenter_as_a_whole_is_not_retired(checking: Consumer, run: Run) -> No
         " esx-drift fleet push FILE --region eu-central-1\n"
     )
     assert checking.handled == []
+
+
+@pytest.mark.usefixtures("gone", "checking")
+def test_a_time_of_another_year_has_its_year(world: World, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it was listed last, and since when it is retired."""
+    for module in ("retire", "decision_client"):
+        monkeypatch.setattr(f"esx_drift.cli.{module}.read_clock", lambda: datetime(2027, 1, 2, tzinfo=UTC))
+    assert "was last listed 23 Nov 2026 02:14 UTC" in run("retire", "prod-b", *SAYS, typed="y\n").out
+    assert "is retired already, since 23 Nov 2026 " in run("retire", "prod-b", *SAYS).out
+    assert "is retired since 23 Nov 2026 " in run("accept", "prod-b", *SAYS).err
+    assert world.records(PROD_B)[-1]["outcome"] == "retired"
+
+
+@pytest.mark.usefixtures("gone", "checking")
+def test_maintenance_ends_with_the_cluster(world: World, run: Run) -> None:
+    """It is shown before, and told as ended; nothing of a cluster that comes back is hidden by it."""
+    Person(world).maintain(12 * 3600, PROD_B, accept=True, ticket="CHG-9")
+    ran = run("retire", "prod-b", "-y", *SAYS)
+    assert "  ends maintenance until 24 Nov 02:16 UTC, by alice: CHG-9 · CHG-42\n" in ran.out
+    record = world.records(PROD_B)[-1]
+    assert record["after"]["maintenance"] is None
+    (ended,) = record["maintenance_ended"]
+    assert (ended["to"], ended["accepted"]) == (record["checked_at"], [])
+    assert "esx-drift.report.maintenance-ended" in {event["type"] for event in record["events"]}

@@ -134,14 +134,20 @@ def _assert_allowed(policy: str, asked: Asked) -> None:
 
 
 @pytest.mark.usefixtures("checking")
-def test_a_reader_may_ask_for_the_status(world: World, asked: Asked, run: Run) -> None:
-    """States, records and snapshots are read, and the fleet file."""
+def test_a_reader_may_ask_for_the_status(
+    world: World, asked: Asked, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """States, records and snapshots are read, and the fleet file; and whether people are told."""
+    dead = [name for name in resources("AWS::SQS::Queue") if name.endswith("DeadLetterQueue")]
+    urls = {f"{name}Url": boto3.client("sqs").create_queue(QueueName=name)["QueueUrl"] for name in dead}
+    monkeypatch.setattr(CloudFormation, "outputs", {**CloudFormation.outputs, **urls})
     world.dispatch()
     world.check()
     for command in (("status",), ("status", "prod-a"), ("inventory",), ("fleet", "show")):
         assert run(*command).code == 0
-    assert {subject.split("/")[0] for _, subject in asked} == {"stack", "StateBucket", "AuditBucket"}
-    _assert_allowed("ReaderPolicy", asked)
+    assert {subject.split("/")[0] for _, subject in asked} == {"stack", "StateBucket", "AuditBucket", *dead}
+    for policy in ("ReaderPolicy", "DeciderPolicy", "OperatorPolicy"):
+        _assert_allowed(policy, {*asked, ("s3:GetObject", "StateBucket/routes/slack/admins.json")})
     assert not _allows("ReaderPolicy", "sqs:SendMessage", "CheckQueue")
 
 

@@ -427,16 +427,17 @@ def test_programs_and_spreadsheets_get_it_too(file: FleetFile, run: Run) -> None
     assert told.splitlines() == [
         (
             "vcenter,cluster,cluster_id,image,uniform,hosts,covered,seen,last_look_at,check_asked_at,"
-            "critical,warning,info,findings,maintenance_by,maintenance_until,maintenance_reason"
+            "critical,warning,info,findings,maintenance_by,maintenance_until,maintenance_reason,"
+            "maintenance_ticket"
         ),
-        "vc01,,,,,,,yes,,,1,0,0,vcenter-authorization,,,",
-        "vc01,'=cmd|'/c calc'!A0\\x1b[2J,domain-c2,,,,,no,,,0,0,0,,,,",
+        "vc01,,,,,,,yes,,,1,0,0,vcenter-authorization,,,,",
+        "vc01,'=cmd|'/c calc'!A0\\x1b[2J,domain-c2,,,,,no,,,0,0,0,,,,,",
         (
             "vc01,prod-a,domain-c1,ESXi 8.0 U3d on 2 of 3,no,4,3,yes,2026-11-23T02:14:00.000Z,,"
-            "0,1,0,image-not-uniform,,,"
+            "0,1,0,image-not-uniform,,,,"
         ),
-        "vc01,,,,,3,0,no,,,0,0,0,,,,",
-        "vc02,,,,,,,yes,,,0,0,0,,,,",
+        "vc01,,,,,3,0,no,,,0,0,0,,,,,",
+        "vc02,,,,,,,yes,,,0,0,0,,,,,",
     ]
 
 
@@ -483,3 +484,74 @@ def test_a_patch_night_is_a_line(file: FleetFile, run: Run) -> None:
     assert len(lines) == 21
     assert lines[-1] == "and 2 more maintenance windows: name a cluster, or take --format json"
     assert f"2 clusters are in {until}: CHG-0 (c-07 on vc01, c-08 on vc01)" in lines
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_name_that_is_to_be_typed_is_not_cut(file: FleetFile, run: Run) -> None:
+    """However much is said before it."""
+    file.write(encode_canonical_json(fleet(vcenters=[{"name": "vc01"}])), None)
+    secret = f"esx-drift-of-a-company/vcenter/{'vc' * 30}"
+    said = f"{'It was refused. ' * 15}Put the new password into {secret}"
+    refused = {**_finding("vcenter-authentication", "", "critical"), "summary": f"{said}. {'x' * 200}"}
+    _keep("vc01", VCENTER_LOG, _after(refused))  # type: ignore[arg-type] # a finding
+    (row,) = [row for row in _rows(run) if "refused" in row]
+    assert f"{secret}. … (vcenter-authentication, 3 h)" in row
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_time_of_another_year_has_its_year(file: FleetFile, run: Run) -> None:
+    """So has the end of a maintenance window."""
+    file.write(encode_canonical_json(fleet(vcenters=[{"name": "vc01"}])), None)
+    window = {
+        "name": "record 2", "by": "arn:aws:iam::1:user/alice", "reason": "move", "ticket": "CHG-9",
+        "from": LOOKED, "to": "2027-01-02T02:14:00.000Z", "accept": False, "unreviewed": [], "excepted": [],
+        "hosts": [], "changes": {}, "findings": {},
+    }  # fmt: skip
+    seen = _seen("prod-a", 2, 2, _snapshot("U3e", "U3e"))
+    _keep("vc01", "domain-c1", {**seen, "maintenance": {"windows": [window]}})  # type: ignore[typeddict-item] # as it is stored
+    said = "in maintenance until 2 Jan 2027 02:14 UTC, by alice: CHG-9 · move"
+    assert f"prod-a on vc01 is {said}" in _rows(run)
+    assert "CHG-9" in run("status", "--format", "csv").out
+    assert (
+        json.loads(run("status", "--format", "json").out)["clusters"][0]["maintenance"][0]["ticket"]
+        == "CHG-9"
+    )
+
+
+@pytest.mark.usefixtures("stack")
+@pytest.mark.parametrize(("name", "typed"), [("prod-a", "prod-a"), ("of two words", "domain-c1")])
+def test_maintenance_of_a_retired_cluster_is_called_that(
+    file: FleetFile, run: Run, name: str, typed: str
+) -> None:
+    """As a version before left it: until when, and how it is ended if the cluster comes back."""
+    file.write(encode_canonical_json(fleet(vcenters=[{"name": "vc01"}])), None)
+    window = {
+        "name": "record 2", "by": "arn:aws:iam::1:user/alice", "reason": "move", "from": LOOKED,
+        "to": "2026-11-24T02:14:00.000Z", "accept": False, "unreviewed": [], "excepted": [],
+        "hosts": [], "changes": {}, "findings": {},
+    }  # fmt: skip
+    over = {**window, "name": "record 1", "to": LOOKED}
+    of_file = {**window, "name": "patches", "by": "fleet file"}
+    known = _listed(name, domain_c1=name, domain_c2="gone")
+    known["domain-c2"]["retired_at"] = LOOKED
+    _keep("vc01", VCENTER_LOG, _after(clusters=known))
+    _keep("vc01", "domain-c1", _after(cluster_name=name, maintenance={"windows": [over, window, of_file]}))
+    _keep("vc01", "domain-c2", _after(cluster_name="gone"))
+    said = (
+        f"{name} on vc01, retired since 23 Nov 02:14 UTC, is in maintenance until 24 Nov 02:14 UTC, by alice:"
+        " move. It ends by itself; if the cluster is listed again before, chat is spared what it changes,"
+        f" unless it is ended: esx-drift maintenance end {typed} --vcenter vc01"
+    )
+    assert [row for row in _rows(run) if "maintenance" in row] == [said]
+    ran = run("status", "domain-c1")
+    assert ran.code == 2
+    assert ran.err.splitlines() == [
+        f"esx-drift: {name} (domain-c1) on vc01 is not watched: it is retired since 23 Nov 02:14 UTC",
+        f"  {said}",
+    ]
+    assert "maintenance" not in run("status", "gone").err
+    shown = json.loads(run("status", "--format", "json").out)
+    assert list_violations("status", shown) == []
+    (retired,) = shown["retired_in_maintenance"]
+    assert (retired["cluster"]["id"], retired["retired_at"]) == ("domain-c1", LOOKED)
+    assert [each["name"] for each in retired["maintenance"]] == ["record 2"]

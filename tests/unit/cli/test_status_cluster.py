@@ -101,7 +101,7 @@ def test_a_cluster_that_is_left_out_is_said_to_be(drifted: World, checking: Cons
     checking.put_fleet()
     ran = run("status", "prod-a")
     assert (ran.code, ran.out) == (2, "")
-    assert "is not watched: it was retired, or a pattern of the fleet file leaves it out" in ran.err
+    assert "is not watched: a pattern of the fleet file leaves it out" in ran.err
 
 
 def test_what_was_met_once_is_said_too(drifted: World, run: Run) -> None:
@@ -127,6 +127,18 @@ def test_what_is_accepted_for_a_time_says_until_when(drifted: World, run: Run) -
     assert not list_violations("status", document)
     (cluster,) = document["clusters"]
     assert [each["accepted_until"] for each in cluster["hosts"]] == [until, None, None, None]
+
+
+def test_an_acceptance_that_ended_is_not_called_one_before_the_next_check(drifted: World, run: Run) -> None:
+    """It holds no more, though no check has met its end."""
+    first, second = (host.host for host in drifted.vcenter.inventory.hosts_of(PROD_A)[:2])
+    person, until = Person(drifted), format_time(drifted.now + timedelta(hours=1))
+    person.accept({first: person.shown()[first]}, until=until)
+    person.accept({second: person.shown()[second]}, until="2026-12-25T00:00:00.000Z")
+    drifted.wait(3600)
+    lines = run("status", "prod-a").out.splitlines()
+    assert f"No longer accepted, as the next check will report: esx01 until {format_end(until)}" in lines
+    assert "Accepted for a time: esx02 until 2026-12-24" in lines
 
 
 def test_what_was_accepted_for_a_time_says_so_once_that_is_over(drifted: World, run: Run) -> None:

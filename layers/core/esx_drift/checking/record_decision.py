@@ -178,11 +178,11 @@ class DecisionRecorder(Struct, frozen=True):
         cluster, decision = writing.request["cluster"], writing.decision
         is_struck_off = self._strike_off(writing)
 
-        def apply(position: Position, _: datetime) -> DecisionEffect:
+        def apply(position: Position, now: datetime) -> DecisionEffect:
             if not is_struck_off:
                 return refuse_decision(position.after, [cluster])
             snapshot = self._find_snapshot(position, cluster)
-            return close_retired_cluster(position.after, cluster, decision, snapshot)
+            return close_retired_cluster(position.after, cluster, decision, snapshot, now)
 
         return writing.append("retired", apply)
 

@@ -18,17 +18,18 @@ from esx_drift.cli.decision_client import (
     DecisionOptions,
     open_decision_client,
     parse_decision_options,
-    parse_ticket,
     parse_until,
 )
 from esx_drift.cli.options import (
     ReasonOption,
     StackOptions,
+    TicketOption,
     VCenterOption,
     WaitOption,
     YesOption,
     with_stack_options,
 )
+from esx_drift.cli.status import read_clock
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line
 from esx_drift.domain.acceptance import compare_with_accepted, expire_accepted
 from esx_drift.domain.decisions import REPLACED, accept_hosts, list_acceptable_hosts
@@ -48,12 +49,14 @@ from esx_drift.domain.stored.types import (
 )
 from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.text.wording import (
+    clean_sentence,
     clean_text,
     format_count,
     format_end,
     format_moment,
     join_names,
     list_host_names,
+    reword_times,
     split_vib_key,
 )
 from esx_drift.domain.trail.hosts import is_new_vcenter
@@ -61,7 +64,6 @@ from esx_drift.errors import TrailDamaged
 from esx_drift.messages.change_lines import ChangeWords, render_change_lines
 
 MAX_LISTED_HOSTS = 20
-MAX_DAMAGE_CHARACTERS = 400
 
 
 class AcceptPreview(Struct, frozen=True):
@@ -107,7 +109,7 @@ class AcceptPreview(Struct, frozen=True):
 
     def render(self) -> Iterator[str]:
         """What runs, what differs, which orphaned VIBs were there before, and who is left out."""
-        seen = f"as seen {format_moment(self.seen_at)} UTC (record {self.seq})"
+        seen = f"as seen {format_moment(self.seen_at, read_clock().year)} UTC (record {self.seq})"
         yield f"{format_count(len(self.hosts), 'host')} {seen}:"
         for release, number in self._count_releases():
             yield f"  {clean_text(release)} · {format_count(number, 'host')}"
@@ -208,7 +210,8 @@ def _list_closed_findings(
 def list_damage_lines(findings: Iterable[Finding]) -> list[str]:
     """List what is damaged of the trail, a line each, for a person who is to accept it."""
     damages = [finding for finding in findings if finding["kind"] in PERSON_KINDS]
-    return [clean_text(damage["summary"], MAX_DAMAGE_CHARACTERS) for damage in damages]
+    year = read_clock().year
+    return [clean_sentence(reword_times(damage["summary"], year)) for damage in damages]
 
 
 AcceptedArgument = Annotated[
@@ -220,9 +223,6 @@ UntilOption = Annotated[
         metavar="DATE",
         help="Only until then: 2026-12-24 means all of that day, in UTC; or a time with its zone.",
     ),
-]
-TicketOption = Annotated[
-    str | None, typer.Option(metavar="TEXT", help="The ticket or change that it belongs to.")
 ]
 HostsOption = Annotated[
     str | None,
@@ -264,8 +264,7 @@ def accept(  # noqa: PLR0913, PLR0917 -- each is an option, which typer passes b
     Example: esx-drift accept prod-a --hosts esx03 --reason CHG-2042
     """
     options = replace(
-        parse_decision_options(reason, ask=not yes, wait_seconds=wait),
-        ticket=parse_ticket(ticket),
+        parse_decision_options(reason, ticket, ask=not yes, wait_seconds=wait),
         until=parse_until(until, datetime.now(UTC)),
     )
     if not cluster.startswith("@"):
@@ -414,7 +413,7 @@ def _accept_vcenter(client: DecisionClient, vcenter: str, options: DecisionOptio
 
 
 def _print_replacement(client: DecisionClient, vcenter: str, finding: Finding) -> None:
-    since = format_moment(finding["opened_at"])
+    since = format_moment(finding["opened_at"], read_clock().year)
     print_line(f"{vcenter} answers as another vCenter since {since} UTC", "bold")
     print_line(f"  before {clean_text(str(finding['detail']['before']))}")
     print_line(f"  now    {clean_text(str(finding['detail']['now']))}")

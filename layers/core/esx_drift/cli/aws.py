@@ -156,6 +156,12 @@ class DeployedStack:
             )
         return tuple(outputs[key] for key in keys)
 
+    def list_dead_letter_queues(self) -> list[tuple[str, str]]:
+        """List the dead letter queues that the stack says it has, each with its address."""
+        suffix = "DeadLetterQueueUrl"
+        outputs = read_outputs(self._description)
+        return [(key.removesuffix("Url"), url) for key, url in outputs.items() if key.endswith(suffix)]
+
     def read_schedule(self) -> Schedule | None:
         """Read when the stack checks by itself; none where it says nothing of it."""
         hours = self._parameters.get("CheckIntervalHours", "")

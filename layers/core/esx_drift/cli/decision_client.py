@@ -17,6 +17,7 @@ import typer
 from msgspec import Struct
 
 from esx_drift.cli.options import ClusterFinder
+from esx_drift.cli.status import read_clock
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, require_yes
 from esx_drift.domain.acceptance import MAX_ACCEPTED_FOR
 from esx_drift.domain.decisions import find_retired_since
@@ -103,26 +104,35 @@ class DecisionOptions(Struct, frozen=True):
         return decision
 
 
-def parse_decision_options(reason: str | None, *, ask: bool, wait_seconds: int) -> DecisionOptions:
-    """Parse the options that decisions share; end the command if the reason is not one line of text.
+def parse_decision_options(
+    reason: str | None, ticket: str | None, *, ask: bool, wait_seconds: int
+) -> DecisionOptions:
+    """Parse the options that decisions share; end the command if reason or ticket is not one line of text.
 
     Args:
-        reason: Why he decides so; None: he is asked, so that a command of a message can be pasted as it is.
+        reason: Why he decides so; None: because of the ticket, and without one he is asked, so that a command
+            of a message can be pasted as it is.
+        ticket: The ticket that it belongs to, if he named one.
         ask: Whether he is asked to confirm.
         wait_seconds: How long to wait for the checker's answer.
     """
-    line = _parse_line("--reason", _ask_reason() if reason is None else reason, MAX_REASON_CHARACTERS)
+    named = parse_ticket(ticket)
+    why = named if reason is None else reason
+    line = _parse_line("--reason", _ask_reason() if why is None else why, MAX_REASON_CHARACTERS)
     if _PLACEHOLDER.fullmatch(line):
-        fail(f"--reason {line} only stands for a reason, and would stay in the log: say why, or which ticket")
-    return DecisionOptions(line, ask, wait_seconds)
+        fail(
+            f"--reason {line} only stands for a reason, and would stay in the log: say why, or which --ticket"
+        )
+    return DecisionOptions(line, ask, wait_seconds, named)
 
 
 def _ask_reason() -> str:
     """Ask for the reason at a terminal; elsewhere end the command, and say how it is to be typed."""
     if not (sys.stdin and sys.stdin.isatty()):
         # The … is a placeholder that is refused, too.
-        fail(f"say why, or which ticket, at the end:\nesx-drift {shlex.join(sys.argv[1:])} --reason '…'")
-    return str(typer.prompt("Why, or which ticket? It stays in the log"))
+        typed = f"esx-drift {shlex.join(sys.argv[1:])}"
+        fail(f"say why, or name a ticket, at the end:\n{typed} --reason '…'\n{typed} --ticket '…'")
+    return str(typer.prompt("Why? It stays in the log"))
 
 
 def _parse_line(option: str, text: str, most: int) -> str:
@@ -201,9 +211,10 @@ class DecisionClient(Struct, frozen=True):
         """End the command if the cluster is retired: nothing is decided on it until it is listed again."""
         since = find_retired_since(self.read_log(cluster.vcenter).after, cluster.cluster)
         if since is not None:
+            when = format_moment(since, read_clock().year)
             fail(
-                f"{cluster.render()} is retired since {format_moment(since)} UTC: nobody looks at it, and"
-                " nothing is decided on it\n"
+                f"{cluster.render()} is retired since {when} UTC: nobody looks at it, and nothing is"
+                " decided on it\n"
                 f"It is looked at again once {cluster.vcenter} lists it and no pattern leaves it out.",
                 EXIT_DIFFERENCES,
             )

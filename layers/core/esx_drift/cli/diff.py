@@ -32,6 +32,7 @@ from esx_drift.domain.stored.types import Change, Severity
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.text.wording import (
+    clean_sentence,
     clean_text,
     format_count,
     format_moment,
@@ -116,7 +117,7 @@ def _warn_of_wrong_documents(
     first, second = (name_source(source) for source in sources)
     older, newer = (side.report.completion_time for side in (before, after))
     if newer < older:
-        times = [format_moment(format_time(moment)) for moment in (newer, older)]
+        times = [format_moment(format_time(moment), older.year) for moment in (newer, older)]
         print_warning(
             f"{second} is older than {first} ({times[0]} and {times[1]} UTC): the older one is given first"
         )
@@ -246,7 +247,7 @@ def _build_findings_table(compared: Comparison) -> Table:
             _render_severity(finding["severity"]),
             finding["kind"],
             seen,
-            clean_text(reword_times(finding["summary"], year), 400),
+            clean_sentence(reword_times(finding["summary"], year)),
         )
     return table
 
@@ -265,7 +266,7 @@ def _render_severity(severity: Severity) -> Text:
 def _render_footer(compared: Comparison) -> str:
     coverage = compared.current.coverage
     times = [
-        format_moment(format_time(side.report.completion_time))
+        format_moment(format_time(side.report.completion_time), compared.current.report.completion_time.year)
         for side in (compared.baseline, compared.current)
     ]
     return f"{format_share(coverage['covered'], coverage['hosts'])} read · {times[0]} → {times[1]} UTC"

@@ -18,9 +18,11 @@ from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_pu
 from esx_drift.domain.stored.types import Change, Finding, RecordedDecision, ResolvedBecause, is_end
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.wording import (
+    clean_sentence,
     clean_text,
     format_count,
     format_duration,
+    join_reason,
     list_host_names,
     name_element,
     split_vib_key,
@@ -291,12 +293,16 @@ def _render_missed(missed: Iterable[MissedLook], times: Times) -> Iterator[list[
     for reason, group in groupby(missed, key=lambda each: each.reason):
         some = list(group)
         records = [f"{each.seq}" if each.seq else f"{VCENTER_LOG} {each.dispatch_seq}" for each in some]
-        yield [*_render_span(some, times), clean_text(reason, MAX_SENTENCE), ", ".join(records)]
+        yield [
+            *_render_span(some, times),
+            clean_sentence(times.reword(reason), MAX_SENTENCE),
+            ", ".join(records),
+        ]
 
 
 def _render_left_out(left_out: Iterable[AskedLook], times: Times) -> Iterator[list[str]]:
     for reason, group in groupby(left_out, key=lambda each: each.reason):
-        yield [*_render_span(list(group), times), clean_text(reason, MAX_SENTENCE)]
+        yield [*_render_span(list(group), times), clean_sentence(times.reword(reason), MAX_SENTENCE)]
 
 
 def _render_span(some: Sequence[MissedLook | AskedLook], times: Times) -> list[str]:
@@ -377,10 +383,9 @@ def _describe_acceptance(one: Acceptance, entry: HistoryEntry, names: Mapping[st
 
 
 def _tell_acceptance(one: Acceptance, where: str, times: Times) -> str:
-    ticket = f", ticket {clean_text(one.ticket)}" if one.ticket else ""
-    who, why = clean_text(one.by, MAX_SENTENCE), clean_text(one.reason, MAX_SENTENCE)
+    who, why = clean_text(one.by, MAX_SENTENCE), clean_text(join_reason(one.reason, one.ticket), MAX_SENTENCE)
     end = render_end(one.until, times)
-    return f"{times.format(one.at)} by {who}{where}{end}: {why}{ticket} (record {one.seq})"
+    return f"{times.format(one.at)} by {who}{where}{end}: {why} (record {one.seq})"
 
 
 def _render_decision(entry: HistoryEntry, names: Mapping[str, str], times: Times) -> list[str]:
@@ -516,7 +521,7 @@ def _render_finding(finding: Finding, each: ReportedLog, times: Times) -> list[s
         finding["kind"],
         _name_finding_subject(finding, names),
         ", ".join(list_host_names(finding["hosts"], names)),
-        clean_text(finding["summary"], MAX_SENTENCE),
+        clean_sentence(times.reword(finding["summary"]), MAX_SENTENCE),
     ]
 
 

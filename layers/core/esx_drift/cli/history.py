@@ -42,11 +42,13 @@ from esx_drift.cli.terminal import (
 )
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.domain.stored.identifiers import ClusterRef
-from esx_drift.domain.stored.types import Change, Json, Record, RecordedDecision
+from esx_drift.domain.stored.types import Change, EndedWindow, Json, OpenWindow, Record, RecordedDecision
 from esx_drift.domain.text.wording import (
+    clean_sentence,
     clean_text,
     format_count,
     join_names,
+    join_reason,
     list_host_names,
 )
 from esx_drift.domain.trail.history import (
@@ -68,6 +70,9 @@ _COLUMNS: Final = (
     "accepted_reason", "accepted_at", "maintenance", "maintenance_from", "maintenance_to",
     "is_of_new_vcenter", "replaced_by", "refused", "unread_records", "until", "accepted_until",
 )  # fmt: skip
+
+MAX_SHOWN_WHY: Final = 200
+"""Of a reason in a table, in which it has one cell."""
 
 ONE_MOMENT: Final = timedelta(milliseconds=1)
 """Records have times of whole milliseconds."""
@@ -220,7 +225,7 @@ def _describe(entry: HistoryEntry, known: InstanceHosts, times: Times) -> str:
         what = list_change_lines([entry.change], words)[0].long
         return f"{what} (put back)" if "put_back" in entry.change else what
     if entry.finding is not None:
-        return f"{entry.finding['transition']}: {clean_text(entry.finding['summary'], 200)}"
+        return f"{entry.finding['transition']}: {clean_sentence(times.reword(entry.finding['summary']), 200)}"
     if entry.decision is not None:
         return _describe_decision(entry.outcome, entry.decision, known.newest_names, times)
     return (
@@ -234,13 +239,17 @@ def _describe_decision(
     outcome: str, decision: RecordedDecision, names: Mapping[str, str], times: Times
 ) -> str:
     """Describe a decision; what of it was refused, nobody accepted or retired."""
-    ticket = f", {decision['ticket']}" if "ticket" in decision else ""
-    who, reason = name_person(decision["by"]), f"{clean_text(decision['reason'])}{ticket}"
+    who, reason = name_person(decision["by"]), render_reason(decision)
     refused = join_names(list_host_names(decision["refused"], names))
     if decision["refused"] and not decision["taken"]:
         return f"{who} was refused, nothing is {outcome}: {reason}"
     end = render_end(decision.get("until"), times)
     return f"{outcome} by {who}{end}: {reason}{f'; refused for {refused}' if refused else ''}"
+
+
+def render_reason(said: RecordedDecision | OpenWindow | EndedWindow) -> str:
+    """Render why a person decided or began what is ``said``, with its ticket, on one line."""
+    return clean_text(join_reason(said["reason"], said.get("ticket")), MAX_SHOWN_WHY)
 
 
 def render_end(until: str | None, times: Times) -> str:
@@ -255,7 +264,7 @@ def describe_maintenance(entry: HistoryEntry, times: Times) -> str:
     """
     decision, step = entry.decision, entry.maintenance
     if decision is not None and entry.outcome == "maintenance" and step is None:
-        who, why = name_person(decision["by"]), clean_text(decision["reason"], 200)
+        who, why = name_person(decision["by"]), render_reason(decision)
         return (
             f"maintenance ended by {who}: {why}"
             if decision["taken"]
@@ -267,7 +276,7 @@ def describe_maintenance(entry: HistoryEntry, times: Times) -> str:
 def describe_window_step(step: MaintenanceStep, times: Times) -> str:
     """Describe a ``step`` of a maintenance window: that it began, or ended; ``times`` writes when."""
     window = step.window
-    who, why = name_person(window["by"]), clean_text(window["reason"], 200)
+    who, why = name_person(window["by"]), render_reason(window)
     begun, until = times.format(window["from"]), times.format(window["to"])
     accepts = ", which accepts at its end what was done" if window["accept"] else ""
     if not step.is_end:
@@ -293,7 +302,7 @@ def describe_retirement(record: Record | None, times: Times) -> str:
     decision = None if record is None else record["decision"]
     if record is None or decision is None:
         return ""
-    who, why = name_person(decision["by"]), clean_text(decision["reason"], 200)
+    who, why = name_person(decision["by"]), render_reason(decision)
     when = f"{times.format(record['checked_at'])} {times.name}"
     return f"Retired {when} by {who}: {why}. Nobody looked at it since."
 
@@ -327,10 +336,9 @@ def _render_acceptance(
         if acceptance.hosts == entry.hosts
         else f" on {join_names(list_host_names(acceptance.hosts, names))}"
     )
-    ticket = f", {acceptance.ticket}" if acceptance.ticket else ""
     end = render_end(acceptance.until, times)
     who = f"{times.format(acceptance.at)} by {name_person(acceptance.by)}{where}{end}"
-    return f"{who}: {clean_text(acceptance.reason)}{ticket}"
+    return f"{who}: {clean_text(join_reason(acceptance.reason, acceptance.ticket), MAX_SHOWN_WHY)}"
 
 
 def _build_document(log: ClusterRef, entries: Iterable[HistoryEntry], known: KnownHosts) -> dict[str, Json]:
@@ -404,7 +412,7 @@ def _list_cells(entry: HistoryEntry, names: Mapping[str, str]) -> dict[str, obje
         "summary": finding["summary"] if finding else None,
         "by": said["by"] if said else None,
         "reason": said["reason"] if said else None,
-        "ticket": decision.get("ticket") if decision else None,
+        "ticket": said.get("ticket") if said else None,
         "until": decision.get("until") if decision else None,
         "refused": " ".join(names.get(host, host) for host in decision["refused"]) if decision else "",
         "accepted_by": last.by if last else None,

@@ -427,9 +427,17 @@ def _print_answer(answer: _Inventory, usual: timedelta) -> None:
         for line in _render_places(answer):
             print_line(line)
     elif answer.places:
+        for line in _render_selected(answer):
+            print_line(line)
         _print_parts(answer)
     for line in (*_render_unknown(answer), *_render_old_looks(answer, usual)):
         print_line(line)
+
+
+def _render_selected(answer: _Inventory) -> Iterator[str]:
+    """Say where the one host is that was asked about; there may be several of its name."""
+    for one in answer.clusters if answer.host else ():
+        yield from (f"  {clean_text(host.name)} ({host.host}) in {one.name}" for host in one.read_hosts)
 
 
 def _print_parts(answer: _Inventory) -> None:

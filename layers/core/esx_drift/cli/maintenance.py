@@ -1,6 +1,6 @@
 """``esx-drift maintenance``: planned work on clusters begins, or ends before its time."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -11,16 +11,19 @@ from esx_drift.cli.decision_client import (
     open_decision_client,
     parse_decision_options,
 )
+from esx_drift.cli.history import render_reason
 from esx_drift.cli.options import (
     PlainCommand,
     ReasonOption,
     StackOptions,
+    TicketOption,
     VCenterOption,
     WaitOption,
     YesOption,
     print_help_alone,
     with_stack_options,
 )
+from esx_drift.cli.status import read_clock
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line
 from esx_drift.domain.decisions import is_begun_by_person
 from esx_drift.domain.fleet.rules import MAX_REPEATED_WINDOW
@@ -53,12 +56,13 @@ def _run(context: typer.Context) -> None:
     cls=PlainCommand, short_help="Begin planned work: what it changes is told at its end."
 )
 @with_stack_options
-def start(  # noqa: PLR0913 -- each is an option
+def start(  # noqa: PLR0913, PLR0917 -- each is an option
     clusters: MaintainedArgument,
     length: ForOption,
     reason: ReasonOption = None,
     accept: AcceptOption = False,  # noqa: FBT002 -- typer passes it by name
     vcenter: VCenterOption = None,
+    ticket: TicketOption = None,
     yes: YesOption = False,  # noqa: FBT002 -- typer passes it by name
     wait: WaitOption = 120,
     *,
@@ -71,14 +75,15 @@ def start(  # noqa: PLR0913 -- each is an option
 
     Example: esx-drift maintenance start prod-a --for 4h --reason CHG-2042
     """
-    options = parse_decision_options(reason, ask=not yes, wait_seconds=wait)
+    options = parse_decision_options(reason, ticket, ask=not yes, wait_seconds=wait)
     duration = _parse_length(length)
     client = open_decision_client(target)
     found = [client.find_cluster(cluster, vcenter) for cluster in clusters]
     for cluster in found:
         client.require_watched(cluster)
         print_line(cluster.render(), "bold")
-    until = format_moment(format_time(datetime.now(UTC) + duration))
+    now = read_clock()
+    until = format_moment(format_time(now + duration), now.year)
     how = ", and accept what is done in it" if accept else ""
     question = f"Begin maintenance of {format_count(len(found), 'cluster')} until {until} UTC{how}"
     wanted: DecidedMaintenance = {"for_seconds": int(duration.total_seconds()), "accept": accept}
@@ -97,6 +102,7 @@ def end(
     clusters: MaintainedArgument,
     reason: EndReasonOption = "it is done",
     vcenter: VCenterOption = None,
+    ticket: TicketOption = None,
     yes: YesOption = False,  # noqa: FBT002 -- typer passes it by name
     wait: WaitOption = 120,
     *,
@@ -109,7 +115,7 @@ def end(
 
     Example: esx-drift maintenance end prod-a
     """
-    options = parse_decision_options(reason, ask=not yes, wait_seconds=wait)
+    options = parse_decision_options(reason, ticket, ask=not yes, wait_seconds=wait)
     client = open_decision_client(target)
     found = [client.find_cluster(cluster, vcenter) for cluster in clusters]
     for cluster in found:
@@ -140,10 +146,8 @@ def _print_windows(client: DecisionClient, cluster: ClusterRef) -> None:
         fail(f"{cluster.render()} has no maintenance that a person began", EXIT_DIFFERENCES)
     print_line(cluster.render(), "bold")
     for window in begun:
-        until = format_moment(window["to"])
-        print_line(
-            f"  until {until} UTC, begun by {clean_text(window['by'])}: {clean_text(window['reason'])}"
-        )
+        until = format_moment(window["to"], read_clock().year)
+        print_line(f"  until {until} UTC, begun by {clean_text(window['by'])}: {render_reason(window)}")
 
 
 def _send(

@@ -1,6 +1,8 @@
 """What several commands take, each said in one place: the stack, and which cluster a name or an id means.
 
 ``with_stack_options`` gives a command ``--stack``, ``--region`` and ``--profile``. None of this needs boto3.
+
+Longer than 250 lines, because an option that two commands take is written in no second place.
 """
 
 import inspect
@@ -75,7 +77,13 @@ OnlyVCenterOption = Annotated[
 
 ReasonOption = Annotated[
     str | None,
-    typer.Option(metavar="TEXT", help="Why, or which ticket. It stays in the log; asked for where it lacks."),
+    typer.Option(metavar="TEXT", help="Why. It stays in the log; asked for if there is no --ticket either."),
+]
+
+
+TicketOption = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="The ticket or change that it belongs to; enough of a reason."),
 ]
 
 

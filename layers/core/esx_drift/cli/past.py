@@ -19,7 +19,7 @@ from esx_drift.cli.trail_source import TrailSource
 from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Json
 from esx_drift.domain.text.times import FIRST_USABLE_YEAR, LAST_USABLE_YEAR, is_usable, parse_time
-from esx_drift.domain.text.wording import clean_text, find_last_day, join_names
+from esx_drift.domain.text.wording import clean_text, find_last_day, join_names, replace_times
 from esx_drift.domain.trail.known_hosts import InstanceHosts, KnownHosts, KnownMachine
 
 if TYPE_CHECKING:
@@ -76,6 +76,10 @@ class Times(Struct, frozen=True):
         if day is None:
             return self.format(text)
         return day if self.zone is UTC else f"{day} UTC"
+
+    def reword(self, text: str) -> str:
+        """Reword each time of a record in a ``text``, such as a finding's summary."""
+        return replace_times(text, self.format_zoned)
 
     def format_zoned(self, text: str) -> str:
         """Format a time of a record, ``text``, with its zone: one that stands alone, in a sentence."""

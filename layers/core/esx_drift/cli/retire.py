@@ -8,21 +8,30 @@ from esx_drift.cli.decision_client import (
     open_decision_client,
     parse_decision_options,
 )
+from esx_drift.cli.history import name_person, render_reason
 from esx_drift.cli.options import (
     ClusterArgument,
     ReasonOption,
     StackOptions,
+    TicketOption,
     VCenterOption,
     WaitOption,
     YesOption,
     with_stack_options,
 )
+from esx_drift.cli.status import read_clock
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line
-from esx_drift.domain.decisions import is_listed
+from esx_drift.domain.decisions import is_listed, list_begun_windows
 from esx_drift.domain.fleet.fleet import find_excluding_pattern
 from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Finding, rank_severity
-from esx_drift.domain.text.wording import clean_text, format_count, format_moment
+from esx_drift.domain.text.wording import (
+    clean_sentence,
+    clean_text,
+    format_count,
+    format_moment,
+    reword_times,
+)
 
 
 @with_stack_options
@@ -30,6 +39,7 @@ def retire(
     cluster: ClusterArgument,
     reason: ReasonOption = None,
     vcenter: VCenterOption = None,
+    ticket: TicketOption = None,
     yes: YesOption = False,  # noqa: FBT002 -- typer passes it by name
     wait: WaitOption = 120,
     *,
@@ -41,7 +51,7 @@ def retire(
 
     Example: esx-drift retire old-b --vcenter vc01 --reason CHG-2043
     """
-    options = parse_decision_options(reason, ask=not yes, wait_seconds=wait)
+    options = parse_decision_options(reason, ticket, ask=not yes, wait_seconds=wait)
     if cluster.startswith("@"):
         push = target.name_command("fleet push FILE")
         fail(
@@ -56,9 +66,10 @@ def _retire_cluster(client: DecisionClient, cluster: ClusterRef, options: Decisi
     """Retire it, unless its vCenter listed it when it was last asked."""
     entry = client.read_clusters(cluster.vcenter)[cluster.cluster]
     where = f"{clean_text(cluster.name)} ({cluster.cluster}) on {cluster.vcenter}"
-    listed_at = format_moment(entry["last_listed_at"])
+    listed_at = format_moment(entry["last_listed_at"], read_clock().year)
     if entry["retired_at"] is not None:
-        print_line(f"{where} is retired already, since {format_moment(entry['retired_at'])} UTC.")
+        since = format_moment(entry["retired_at"], read_clock().year)
+        print_line(f"{where} is retired already, since {since} UTC.")
         return
     if _is_watched(client, cluster):
         fail(
@@ -70,6 +81,11 @@ def _retire_cluster(client: DecisionClient, cluster: ClusterRef, options: Decisi
     log = client.read_log(cluster.vcenter, cluster.cluster)
     findings = list(log.after["findings"].values())
     _print_findings(findings)
+    for window in list_begun_windows(log.after, read_clock()):
+        until = format_moment(window["to"], read_clock().year)
+        print_line(
+            f"  ends maintenance until {until} UTC, by {name_person(window['by'])}: {render_reason(window)}"
+        )
     person = client.identify_person()
     options.require_confirmation(f"Check it no more, as {person.arn}?")
     decision = options.build_decision(person, log.head["seq"] if log.head else None, {})
@@ -82,8 +98,9 @@ def _retire_cluster(client: DecisionClient, cluster: ClusterRef, options: Decisi
 
 def _print_findings(findings: Iterable[Finding]) -> None:
     """What would be closed, the worst first."""
+    year = read_clock().year
     for finding in sorted(findings, key=lambda entry: (-rank_severity(entry["severity"]), entry["kind"])):
-        print_line(f"  closes {finding['kind']}: {clean_text(finding['summary'], 200)}")
+        print_line(f"  closes {finding['kind']}: {clean_sentence(reword_times(finding['summary'], year))}")
 
 
 def _is_watched(client: DecisionClient, cluster: ClusterRef) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esx_drift.cli.diff import OutputFormat
-from esx_drift.cli.history import describe_window_step, name_person, render_end
+from esx_drift.cli.history import describe_window_step, name_person, render_end, render_reason
 from esx_drift.cli.options import VCenterOption
 from esx_drift.cli.past import (
     LocalOption,
@@ -23,7 +23,14 @@ from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.cli.validate import S3_SCHEME
 from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Record
-from esx_drift.domain.text.wording import clean_text, format_count, format_share, join_names, list_host_names
+from esx_drift.domain.text.wording import (
+    clean_sentence,
+    clean_text,
+    format_count,
+    format_share,
+    join_names,
+    list_host_names,
+)
 from esx_drift.domain.trail.history import MaintenanceStep, list_windows
 from esx_drift.domain.trail.known_hosts import InstanceHosts
 from esx_drift.messages.change_lines import ChangeWords, render_change_lines
@@ -103,7 +110,7 @@ def _print_record(record: Record, known: InstanceHosts, times: Times) -> None:
     ]
     print_line(f"  {' · '.join(fact for fact in facts if fact)}")
     if record["failure"] is not None:
-        print_line(f"  could not look: {clean_text(record['failure']['message'], 400)}")
+        print_line(f"  could not look: {clean_sentence(times.reword(record['failure']['message']))}")
     _print_decision(record, names, times)
     ended = [MaintenanceStep(window, is_end=True) for window in record.get("maintenance_ended", [])]
     begun = [MaintenanceStep(window, is_end=False) for window in list_windows(record)]
@@ -113,7 +120,10 @@ def _print_record(record: Record, known: InstanceHosts, times: Times) -> None:
     )
     for transition in ("opened", "raised", "still", "resolved"):
         found = [one for one in record["findings"] if one["transition"] == transition]
-        lines = [f"{one['severity']} {one['kind']}: {clean_text(one['summary'], 400)}" for one in found]
+        lines = [
+            f"{one['severity']} {one['kind']}: {clean_sentence(times.reword(one['summary']))}"
+            for one in found
+        ]
         _print_list(f"Findings {transition}", lines)
     _print_list("Not read", [f"{clean_text(one['name'])}: {one['why']}" for one in record["uncovered"]])
     kept = [
@@ -132,13 +142,12 @@ def _print_decision(record: Record, names: dict[str, str], times: Times) -> None
     decision = record["decision"]
     if decision is not None:
         until = render_end(decision.get("until"), times)
-        ticket = f", {clean_text(decision['ticket'])}" if "ticket" in decision else ""
         where = join_names(list_host_names(decision["taken"], names))
         is_of_hosts = decision["taken"] and record["outcome"] != "maintenance"
         hosts = f", for {where}" if is_of_hosts else ""
         refused = join_names(list_host_names(decision["refused"], names))
         hosts += f"; refused for {refused}" if refused else ""
-        why = f"{clean_text(decision['reason'])}{ticket}{hosts}"
+        why = f"{render_reason(decision)}{hosts}"
         print_line(f"  decided by {name_person(decision['by'])}{until}: {why}")
 
 

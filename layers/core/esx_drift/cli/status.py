@@ -4,17 +4,18 @@ Longer than 250 lines, because what is read and the table that is made of it are
 """
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from copy import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 from msgspec import Struct
 from rich.text import Text
 
-from esx_drift.cli.history import name_person
+from esx_drift.cli.history import name_person, render_reason
 from esx_drift.cli.options import (
     ClusterFinder,
     FormatOption,
@@ -27,21 +28,27 @@ from esx_drift.cli.status_formats import build_status_document, render_clusters_
 from esx_drift.cli.status_hosts import ClusterStatus, build_cluster_status, print_cluster_status
 from esx_drift.cli.status_rows import (
     FleetStatus,
+    RetiredMaintenance,
     StatusRow,
     build_rows,
     count_standalone_hosts,
     list_asked_checks,
+    list_retired_maintenance,
     read_newest_records,
     read_snapshots,
 )
+from esx_drift.cli.status_telling import Telling, read_telling, render_telling
 from esx_drift.cli.terminal import (
     EXIT_DIFFERENCES,
+    EXIT_TROUBLE,
     build_table,
     escape_unprintable,
     fail,
     make_stdout,
     print_line,
+    print_warning,
 )
+from esx_drift.domain.decisions import find_retired_since
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_state_key
 from esx_drift.domain.stored.types import (
     SEVERITIES,
@@ -54,7 +61,9 @@ from esx_drift.domain.stored.types import (
 from esx_drift.domain.suppression import Log, list_running_windows
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.wording import (
+    clean_sentence,
     clean_text,
+    find_shell_argument,
     format_count,
     format_elapsed,
     format_moment,
@@ -73,7 +82,6 @@ UNKNOWN = "-"
 MAX_LISTED_FINDINGS: Final = 20
 MAX_LISTED_WINDOWS: Final = 20
 MAX_NAMED_CLUSTERS: Final = 5
-MAX_FINDING_CHARACTERS: Final = 160
 
 ShownCluster = Annotated[
     str | None,
@@ -82,7 +90,9 @@ ShownCluster = Annotated[
 ExitCodeOption = Annotated[
     bool,
     typer.Option(
-        "--exit-code", help="End in 1 if anything of warning or higher is open, or a cluster was not seen."
+        "--exit-code",
+        help="End in 1 if anything of warning or higher is open, a cluster was not seen, a route is dead, or"
+        " messages lie in a dead letter queue; else in 2 if that could not be read.",
     ),
 ]
 
@@ -99,7 +109,8 @@ def status(
     """Show each cluster: its image, if all hosts run it, how many were seen and when, and what is open.
 
     What its last check did not see is shown as it was, and counted as not covered. A single cluster is shown
-    host by host. Exit code 0: shown, whatever is open; 1 only with --exit-code; 2: trouble.
+    host by host. Routes that are dead, and messages in dead letter queues, are shown with each. Exit code 0:
+    shown, whatever is open; 1 only with --exit-code; 2: trouble.
 
     Example: esx-drift status prod-a --format csv
     """
@@ -107,31 +118,45 @@ def status(
 
     stack = open_stack(target)
     view = _read_view(stack, cluster, vcenter)
+    untold = [*render_telling(view.telling, view.now, target.name_command("doctor"))]
     if output is ListFormat.json:
-        typer.echo(json.dumps(build_status_document(view.rows, view.now, view.cluster), indent=2))
+        document = build_status_document(view.rows, view.now, view.cluster, view.telling, view.retired)
+        typer.echo(json.dumps(document, indent=2))
     elif output is ListFormat.csv:
         in_csv = render_hosts_csv(view.cluster) if view.cluster else render_clusters_csv(view.rows)
         typer.echo(in_csv, nl=False)
+        for line in untold:
+            print_warning(line)
     elif view.cluster:
         _print_heading(view.cluster.row, view.now)
         print_cluster_status(view.cluster, view.now)
         for line in _list_vcenter_lines(view):
             print_line(line, "yellow")
+        _print_untold(untold)
     else:
-        _print_fleet(view, stack.read_schedule())
+        _print_fleet(view, untold, stack.read_schedule())
     worst = rank_worst(finding for row in view.rows for finding in row.findings)
     is_unseen = any(row.cluster_id is not None and not row.seen for row in view.rows)
-    if exit_code and (is_unseen or worst >= rank_severity("warning")):
+    if exit_code and (is_unseen or view.telling.is_failing or worst >= rank_severity("warning")):
         raise typer.Exit(EXIT_DIFFERENCES)
+    if exit_code and not view.telling.is_known:
+        raise typer.Exit(EXIT_TROUBLE)
 
 
 class StatusView(Struct, frozen=True):
-    """What was asked about. ``cluster`` is none for the fleet; ``scheduled_at``: the last run by schedule."""
+    """What was asked about. ``cluster`` is none for the fleet; ``scheduled_at``: the last run by schedule.
+
+    ``telling``: what does not reach people, whichever cluster was asked about. ``retired``: the retired
+    clusters on which maintenance runs; ``options``: of the stack that was asked.
+    """
 
     now: datetime
     rows: list[StatusRow]
     cluster: ClusterStatus | None
     scheduled_at: datetime | None
+    telling: Telling
+    retired: tuple[RetiredMaintenance, ...]
+    options: StackOptions
 
 
 def read_clock() -> datetime:
@@ -155,18 +180,47 @@ def _read_view(stack: "DeployedStack", cluster: str | None, vcenter: str | None)
         known = FleetStatus(
             fleet, states, snapshots, count_standalone_hosts(records), list_asked_checks(records)
         )
-    now = read_clock()
+    now, telling = read_clock(), read_telling(stack, fleet)
     rows = [_add_maintenance(row, known, now) for row in build_rows(known) if row.vcenter in wanted]
     if ref is None:
-        return StatusView(now, rows, None, _find_last_scheduled(records))
+        retired = tuple(
+            each for each in list_retired_maintenance(known, now) if each.cluster.vcenter in wanted
+        )
+        scheduled_at = _find_last_scheduled(records)
+        return StatusView(now, rows, None, scheduled_at, telling, retired, stack.options)
     row = next((row for row in rows if row.cluster_id == ref.cluster), None)
     if row is None:
-        fail(f"{ref.render()} is not watched: it was retired, or a pattern of the fleet file leaves it out")
+        _fail_unwatched(ref, known, now, stack.options)
     record = next((record for record in records if record["cluster"] == ref.cluster), None)
     shown = build_cluster_status(row, record, snapshots.get((ref.vcenter, ref.cluster)))
     # What is open on its vCenter is why it is not seen.
     own = [each for each in rows if each.cluster_id is None and not each.standalone]
-    return StatusView(now, [row, *own], shown, None)
+    return StatusView(now, [row, *own], shown, None, telling, (), stack.options)
+
+
+def _fail_unwatched(ref: ClusterRef, known: FleetStatus, now: datetime, options: StackOptions) -> NoReturn:
+    """End the command: nobody looks at the cluster, and which maintenance runs there all the same."""
+    own = known.states.get((ref.vcenter, VCENTER_LOG))
+    since = find_retired_since(own, ref.cluster) if own else None
+    if since is None:
+        fail(f"{ref.render()} is not watched: a pattern of the fleet file leaves it out")
+    lines = [f"{ref.render()} is not watched: it is retired since {format_moment(since, now.year)} UTC"]
+    for retired in list_retired_maintenance(known, now):
+        lines += _render_retired(retired, now, options)
+    fail("\n".join(lines))
+
+
+def _render_retired(retired: RetiredMaintenance, now: datetime, options: StackOptions) -> Iterator[str]:
+    """Say which maintenance runs on a retired cluster, what that means, and how it is ended."""
+    cluster, since = retired.cluster, format_moment(retired.retired_at, now.year)
+    name = find_shell_argument(cluster.name) or shlex.quote(cluster.cluster)
+    end = options.name_command(f"maintenance end {name} --vcenter {cluster.vcenter}")
+    for window in retired.windows:
+        yield (
+            f"{clean_text(cluster.name)} on {cluster.vcenter}, retired since {since} UTC, is in maintenance"
+            f" {_describe_window(window, now)}. It ends by itself; if the cluster is listed again before,"
+            f" chat is spared what it changes, unless it is ended: {end}"
+        )
 
 
 def _add_maintenance(row: StatusRow, known: FleetStatus, now: datetime) -> StatusRow:
@@ -211,20 +265,29 @@ def _print_heading(row: StatusRow, now: datetime) -> None:
     ]
     print_line(f"  {' · '.join(part for part in parts if part)}")
     for window in row.maintenance:
-        print_line(f"  In maintenance {_describe_window(window)}", "yellow")
+        print_line(f"  In maintenance {_describe_window(window, now)}", "yellow")
 
 
-def _describe_window(window: OpenWindow) -> str:
-    """Describe a maintenance window that runs: until when, who began it, and why."""
-    reason = clean_text(window["reason"], MAX_FINDING_CHARACTERS)
-    return f"until {format_moment(window['to'])} UTC, by {name_person(window['by'])}: {reason}"
+def _describe_window(window: OpenWindow, now: datetime) -> str:
+    """Describe a maintenance window that runs ``now``: until when, who began it, and why."""
+    until = format_moment(window["to"], now.year)
+    return f"until {until} UTC, by {name_person(window['by'])}: {render_reason(window)}"
 
 
-def _print_fleet(view: StatusView, schedule: "Schedule | None") -> None:
+def _print_untold(untold: Sequence[str]) -> None:
+    for line in untold:
+        print_line(line, STYLES["critical"])
+
+
+def _print_fleet(view: StatusView, untold: Sequence[str], schedule: "Schedule | None") -> None:
     make_stdout().print(build_table(HEADINGS, (_render_cells(row, view.now) for row in view.rows)))
     print_line("")
     for line in _render_findings(view):
         print_line(line)
+    for retired in view.retired:
+        for line in _render_retired(retired, view.now, view.options):
+            print_line(line)
+    _print_untold(untold)
     print_line(_summarize(view.rows))
     if schedule is not None:
         print_line(_render_schedule(view, schedule))
@@ -312,16 +375,16 @@ def _render_findings(view: StatusView) -> Iterator[str]:
         yield f"and {len(found) - MAX_LISTED_FINDINGS} more: name a cluster, or take --format json"
     if found:
         yield ""
-    yield from _render_windows(view.rows)
+    yield from _render_windows(view)
 
 
-def _render_windows(rows: Sequence[StatusRow]) -> Iterator[str]:
+def _render_windows(view: StatusView) -> Iterator[str]:
     """The maintenance that runs, a line for all clusters that it is of: that of most of them first."""
     places: dict[str, dict[str, None]] = {}
-    for row in rows:
+    for row in view.rows:
         for window in row.maintenance:
             where = f"{clean_text(str(row.cluster))} on {row.vcenter}"
-            places.setdefault(_describe_window(window), {})[where] = None
+            places.setdefault(_describe_window(window, view.now), {})[where] = None
     windows = sorted(places.items(), key=lambda pair: -len(pair[1]))
     for described, clusters in windows[:MAX_LISTED_WINDOWS]:
         named = join_names([*clusters], MAX_NAMED_CLUSTERS)
@@ -336,7 +399,7 @@ def _render_windows(rows: Sequence[StatusRow]) -> Iterator[str]:
 def _render_finding(row: StatusRow, finding: Finding, now: datetime) -> str:
     where = f"{clean_text(row.cluster)} on {row.vcenter}" if row.cluster is not None else row.vcenter
     elapsed = format_elapsed(finding["opened_at"], format_time(now))
-    summary = clean_text(reword_times(finding["summary"], now.year), MAX_FINDING_CHARACTERS)
+    summary = clean_sentence(reword_times(finding["summary"], now.year))
     return f"{finding['severity']:<8}  {where}: {summary} ({finding['kind']}, {elapsed})"
 
 
@@ -348,7 +411,7 @@ def _render_schedule(view: StatusView, schedule: "Schedule") -> str:
         return f"{every}."
     due = view.scheduled_at + timedelta(hours=schedule.interval_hours)
     late = "is overdue since" if due < view.now else "is due about"
-    return f"{every}; the next run {late} {format_moment(format_time(due))} UTC."
+    return f"{every}; the next run {late} {format_moment(format_time(due), view.now.year)} UTC."
 
 
 def _summarize(rows: list[StatusRow]) -> str:

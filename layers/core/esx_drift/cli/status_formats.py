@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Final, cast
 
 from esx_drift.cli.status_hosts import ClusterStatus, HostRow
-from esx_drift.cli.status_rows import StatusRow
+from esx_drift.cli.status_rows import RetiredMaintenance, StatusRow
+from esx_drift.cli.status_telling import DeadLetters, Telling
 from esx_drift.cli.terminal import render_csv
 from esx_drift.domain.stored.types import SEVERITIES, Finding, Json, OpenWindow
 from esx_drift.domain.text.times import format_time
@@ -16,23 +17,31 @@ SCHEMA_VERSION: Final = 1
 CLUSTER_COLUMNS: Final = (
     "vcenter", "cluster", "cluster_id", "image", "uniform", "hosts", "covered", "seen", "last_look_at",
     "check_asked_at", "critical", "warning", "info", "findings", "maintenance_by", "maintenance_until",
-    "maintenance_reason",
+    "maintenance_reason", "maintenance_ticket",
 )  # fmt: skip
 HOST_COLUMNS: Final = (
     "vcenter", "cluster", "host", "name", "release", "build", "base_image", "add_on", "image_group", "seen",
     "unseen_because", "unseen_since", "orphaned_vibs", "critical", "warning", "info", "findings",
     "cluster_seen", "maintenance_by", "maintenance_until", "maintenance_reason",
-    "accepted_until",
+    "accepted_until", "maintenance_ticket",
 )  # fmt: skip
 
 
-def build_status_document(rows: Sequence[StatusRow], now: datetime, cluster: ClusterStatus | None) -> Json:
+def build_status_document(
+    rows: Sequence[StatusRow],
+    now: datetime,
+    cluster: ClusterStatus | None,
+    telling: Telling,
+    retired: Sequence[RetiredMaintenance],
+) -> Json:
     """Build the JSON object.
 
     Args:
         rows: The clusters and vCenters that were asked about.
         now: When they were.
         cluster: The one cluster that is shown host by host; none for the fleet.
+        telling: What does not reach people.
+        retired: The retired clusters on which maintenance runs.
     """
     own = [row for row in rows if row.cluster_id is None]
     clusters: list[Json] = [_build_cluster(row) for row in rows if row.cluster_id is not None]
@@ -46,7 +55,30 @@ def build_status_document(rows: Sequence[StatusRow], now: datetime, cluster: Clu
             row.vcenter: row.coverage["hosts"] for row in own if row.standalone and row.coverage
         },
         "clusters": clusters,
+        "retired_in_maintenance": [_build_retired(each) for each in retired],
+        **_build_telling(telling),
     }
+
+
+def _build_retired(retired: RetiredMaintenance) -> Json:
+    return {
+        "vcenter": retired.cluster.vcenter,
+        "cluster": {"id": retired.cluster.cluster, "name": retired.cluster.name},
+        "retired_at": retired.retired_at,
+        "maintenance": [_build_window(window) for window in retired.windows],
+    }
+
+
+def _build_telling(telling: Telling) -> dict[str, Json]:
+    routes, letters = telling.dead_routes, telling.dead_letters
+    return {
+        "dead_routes": None if routes is None else [dead.facts for dead in routes],
+        "dead_letters": None if letters is None else [_build_letters(each) for each in letters],
+    }
+
+
+def _build_letters(letters: DeadLetters) -> Json:
+    return {"queue": letters.queue, "what": letters.what, "messages": letters.messages}
 
 
 def _build_vcenter(row: StatusRow) -> Json:
@@ -74,6 +106,7 @@ def _build_window(window: OpenWindow) -> Json:
         "name": window["name"],
         "by": window["by"],
         "reason": window["reason"],
+        "ticket": window.get("ticket"),
         "from": window["from"],
         "to": window["to"],
         "accept": window["accept"],
@@ -160,6 +193,7 @@ def _list_window_cells(row: StatusRow) -> dict[str, object]:
         "maintenance_by": last["by"] if last else None,
         "maintenance_until": last["to"] if last else None,
         "maintenance_reason": last["reason"] if last else None,
+        "maintenance_ticket": last.get("ticket") if last else None,
     }
 
 

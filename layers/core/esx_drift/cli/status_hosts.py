@@ -31,9 +31,10 @@ from esx_drift.domain.stored.types import (
     Snapshot,
     UncoveredHost,
 )
-from esx_drift.domain.text.times import format_time
+from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.text.wording import (
+    clean_sentence,
     clean_text,
     format_count,
     format_elapsed,
@@ -59,7 +60,8 @@ _UNCOVERED: Final = {
 
 HOST_HEADINGS: Final = ("Host", "Release", "Build", "Add-on", "Image", "Seen")
 NOTHING: Final = "-"
-MAX_SUMMARY_CHARACTERS: Final = 400
+MAX_HOST_NAME: Final = 253
+"""As long as a name in DNS may be (RFC 1035): it is typed into commands, so it stands here whole."""
 
 
 class HostRow(Struct, frozen=True):
@@ -190,25 +192,25 @@ def _describe_unseen(unseen: UncoveredHost) -> str:
 
 def print_cluster_status(cluster: ClusterStatus, now: datetime) -> None:
     """Print a ``cluster`` host by host as it is known at ``now``, and each open finding in full."""
-    print_table(build_table(HOST_HEADINGS, (_render_host(host, cluster.row) for host in cluster.hosts)))
+    print_table(build_table(HOST_HEADINGS, (_render_host(host, cluster.row, now) for host in cluster.hosts)))
     print_line("")
     names = {host.host: host.name for host in cluster.hosts}
-    for line in _render_groups(cluster, names):
+    for line in (*_render_groups(cluster, names), *_render_temporary(cluster, now)):
         print_line(line)
     _print_findings(cluster, names, now)
 
 
-def _render_host(host: HostRow, row: StatusRow) -> list[Text]:
-    cells = (clean_text(host.name), host.release, host.build, host.add_on, host.group)
-    seen = Text(_render_unseen(host, row) or "yes", "yellow" if host.unseen or not row.seen else "")
+def _render_host(host: HostRow, row: StatusRow, now: datetime) -> list[Text]:
+    cells = (clean_text(host.name, MAX_HOST_NAME), host.release, host.build, host.add_on, host.group)
+    seen = Text(_render_unseen(host, row, now) or "yes", "yellow" if host.unseen or not row.seen else "")
     return [*(Text(escape_unprintable(cell or NOTHING)) for cell in cells), seen]
 
 
-def _render_unseen(host: HostRow, row: StatusRow) -> str:
+def _render_unseen(host: HostRow, row: StatusRow, now: datetime) -> str:
     if host.unseen is None:
         # The last look saw it; since then nobody may have seen the cluster.
-        return "" if row.seen else f"not since {format_moment(str(row.last_look_at))}"
-    since = f" since {format_moment(host.unseen_since)}" if host.unseen_since else ""
+        return "" if row.seen else f"not since {format_moment(str(row.last_look_at), now.year)}"
+    since = f" since {format_moment(host.unseen_since, now.year)}" if host.unseen_since else ""
     return escape_unprintable(clean_text(f"no: {host.unseen}{since}"))
 
 
@@ -224,13 +226,20 @@ def _render_groups(cluster: ClusterStatus, names: Mapping[str, str]) -> Iterator
     for vib in sort_naturally(holders):
         where = join_names(list_host_names(holders[vib], names))
         yield f"Orphaned VIB {' '.join(filter(None, split_vib_key(vib)))}: {where}"
-    temporary = [
-        f"{clean_text(host.name)} until {format_end(host.accepted_until)}"
-        for host in cluster.hosts
-        if host.accepted_until is not None
-    ]
-    if temporary:
-        yield f"Accepted for a time: {join_names(temporary, len(temporary))}"
+
+
+def _render_temporary(cluster: ClusterStatus, now: datetime) -> Iterator[str]:
+    """Say which hosts are accepted for a time; and of which that has ended, which no check has met yet."""
+    lasting: list[str] = []
+    ended: list[str] = []
+    for host in cluster.hosts:
+        if host.accepted_until is not None:
+            until = f"{clean_text(host.name, MAX_HOST_NAME)} until {format_end(host.accepted_until)}"
+            (ended if parse_time(host.accepted_until) <= now else lasting).append(until)
+    if lasting:
+        yield f"Accepted for a time: {join_names(lasting, len(lasting))}"
+    if ended:
+        yield f"No longer accepted, as the next check will report: {join_names(ended, len(ended))}"
 
 
 def _print_findings(cluster: ClusterStatus, names: Mapping[str, str], now: datetime) -> None:
@@ -248,7 +257,7 @@ def _render_finding(finding: Finding, names: Mapping[str, str], now: datetime) -
     elapsed = format_elapsed(finding["opened_at"], format_time(now))
     since, said = format_moment(finding["opened_at"], now.year), reword_times(finding["summary"], now.year)
     yield f"  {finding['severity']} {finding['kind']} since {since} UTC ({elapsed})"
-    yield f"    {(summary := clean_text(said, MAX_SUMMARY_CHARACTERS))}"
+    yield f"    {(summary := clean_sentence(said))}"
     shown = list_host_names(finding["hosts"], names)
     if not all(name in summary for name in shown):
         yield f"    on {join_names(shown, len(shown))}"

@@ -1,22 +1,26 @@
 """The fleet as rows, from the newest record of every log.
 
 A row says what a cluster runs, when it was seen last, and what is open about it.
+
+Longer than 250 lines, because rows, what they are read from, and what has no row are kept together.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from esx_drift.cli.terminal import print_warning
+from esx_drift.domain.decisions import list_begun_windows
 from esx_drift.domain.findings.kinds import OUTAGE_KINDS
 from esx_drift.domain.fleet.fleet import Fleet
 from esx_drift.domain.images.labels import name_esxi_release
 from esx_drift.domain.images.snapshot import upgrade_snapshot
 from esx_drift.domain.reports.fleet_logs import list_watched_clusters
-from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef
 from esx_drift.domain.stored.types import (
     Coverage,
     Finding,
@@ -68,6 +72,36 @@ class FleetStatus(Struct, frozen=True):
     snapshots: Mapping[tuple[str, str], Snapshot]
     standalone: Mapping[str, int]
     asked: Mapping[tuple[str, str], str]
+
+
+class RetiredMaintenance(Struct, frozen=True):
+    """Maintenance ``windows`` that persons began on a cluster, and that run though it is retired.
+
+    ``retired_at``: since when it is.
+    """
+
+    cluster: ClusterRef
+    retired_at: str
+    windows: tuple[OpenWindow, ...]
+
+
+def list_retired_maintenance(fleet_status: FleetStatus, now: datetime) -> list[RetiredMaintenance]:
+    """List by ``fleet_status`` on which retired clusters maintenance runs ``now`` that a person began.
+
+    Retiring a cluster ends it; versions before 0.2 did not.
+    """
+    found = []
+    for vcenter in fleet_status.fleet.vcenters:
+        own = fleet_status.states.get((vcenter.name, VCENTER_LOG))
+        for cluster, entry in ((own and own["clusters"]) or {}).items():
+            after = fleet_status.states.get((vcenter.name, cluster))
+            if entry["retired_at"] is None or after is None:
+                continue
+            windows = tuple(list_begun_windows(after, now))
+            if windows:
+                ref = ClusterRef(vcenter.name, cluster, entry["name"])
+                found.append(RetiredMaintenance(ref, entry["retired_at"], windows))
+    return found
 
 
 def build_rows(fleet_status: FleetStatus) -> list[StatusRow]:

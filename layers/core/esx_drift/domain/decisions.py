@@ -268,9 +268,11 @@ def accept_trail_damage(
 
 
 def close_retired_cluster(
-    after: LogState, cluster: str, decision: Decision, snapshot: Snapshot | None
+    after: LogState, cluster: str, decision: Decision, snapshot: Snapshot | None, now: datetime
 ) -> DecisionEffect:
     """Close all that is open on a cluster that is watched no more; what it last ran stays known.
+
+    Maintenance that a person began ends with it: it must hide nothing of a cluster that is listed again.
 
     A decision with an instance UUID is about what that vCenter replaced: a log that has begun anew since
     is not meant.
@@ -280,6 +282,7 @@ def close_retired_cluster(
         cluster: The cluster's id.
         decision: Who retired the cluster, and why.
         snapshot: The log's newest snapshot, for the hosts' names; None if there is none, or nothing is open.
+        now: When it is retired.
     """
     if decision["instance_uuid"] is not None and decision["instance_uuid"] == after["instance_uuid"]:
         return DecisionEffect(after, _hold_all(after), refused=[cluster])
@@ -293,9 +296,20 @@ def close_retired_cluster(
         "uncovered_since": {},
         "blind_since": None,
     }
+    if after["maintenance"] is not None:
+        running = list_begun_windows(after, now)
+        windows = after["maintenance"]["windows"]
+        moved["maintenance"] = {
+            "windows": [_end_window(window, now) if window in running else window for window in windows]
+        }
     return DecisionEffect(
         moved, transitions, [cluster], host_names=list_names_by_id(snapshot) if snapshot else {}
     )
+
+
+def _end_window(window: OpenWindow, now: datetime) -> OpenWindow:
+    """End it where nobody looks any more: nothing that was done in it can be accepted."""
+    return {**window, "to": format_time(now), "accept": False}
 
 
 def refuse_decision(after: LogState, refused: Iterable[str]) -> DecisionEffect:
@@ -360,19 +374,26 @@ def decide_maintenance(
     wanted = decision.get("maintenance", nothing)
     windows = list((after["maintenance"] or {"windows": []})["windows"])
     if wanted["for_seconds"] is None:
-        ended = [
-            window for window in windows if is_begun_by_person(window) and parse_time(window["to"]) > now
-        ]
+        ended = list_begun_windows(after, now)
         if not ended:
             return DecisionEffect(after, _hold_all(after), refused=[cluster])
         windows = [{**window, "to": format_time(now)} if window in ended else window for window in windows]
     else:
         times = (format_time(now), format_time(now + timedelta(seconds=wanted["for_seconds"])))
         name = make_window_name(seq)
-        windows.append(
-            build_open_window(name, decision["by"], decision["reason"], times, after, accept=wanted["accept"])
+        window = build_open_window(
+            name, decision["by"], decision["reason"], times, after, accept=wanted["accept"]
         )
+        if "ticket" in decision:
+            window["ticket"] = decision["ticket"]
+        windows.append(window)
     return DecisionEffect({**after, "maintenance": {"windows": windows}}, _hold_all(after), [cluster])
+
+
+def list_begun_windows(after: LogState, now: datetime) -> list[OpenWindow]:
+    """List the maintenance windows that a person began, and that run ``now``, of a log's state ``after``."""
+    windows = (after["maintenance"] or {"windows": []})["windows"]
+    return [window for window in windows if is_begun_by_person(window) and parse_time(window["to"]) > now]
 
 
 def is_begun_by_person(window: OpenWindow) -> bool:

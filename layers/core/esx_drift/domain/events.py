@@ -199,14 +199,14 @@ def build_events(
         data: EventData = {
             **report["data"],
             "decision": _build_decision(decision),
-            "report": {"window": cast("Json", {key: window[key] for key in WINDOW_FIELDS})},
+            "report": {"window": cast("Json", {key: window[key] for key in WINDOW_FIELDS if key in window})},
         }
         events.append({**report, "data": data})
     return events
 
 
-WINDOW_FIELDS: Final = ("name", "by", "reason", "from", "to", "accept")
-"""What is told of a window that begins."""
+WINDOW_FIELDS: Final = ("name", "by", "reason", "from", "to", "accept", "ticket")
+"""What is told of a window that begins; the ticket only where there is one."""
 
 
 def _find_started_window(record: Record) -> OpenWindow | None:

@@ -40,6 +40,7 @@ from esx_drift.domain.stored.types import (
 )
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.versions import sort_naturally
+from esx_drift.domain.text.wording import join_reason
 
 NEVER_IGNORED: Final = frozenset(
     {"vcenter-authentication", "vcenter-replaced", "trail-damaged", "host-hidden"}
@@ -257,7 +258,10 @@ class Silencer(Struct, frozen=True):
         if not windows:
             return finding
         by = ", ".join(dict.fromkeys(each["by"] for each in windows))
-        reason = "; ".join(f"maintenance {each['name']}: {each['reason']}" for each in windows)
+        reason = "; ".join(
+            f"maintenance {each['name']}: {join_reason(each['reason'], each.get('ticket'))}"
+            for each in windows
+        )
         return {**finding, "detail": {**finding["detail"], "decided_by": by, "reason": reason}}
 
     def _find_mark_of_expiry(self, finding: Finding, before: Finding) -> str | None:
@@ -689,7 +693,7 @@ def _sum_up(window: OpenWindow, before: LogState, findings: Sequence[Finding]) -
         if finding["fingerprint"] in hidden and finding["transition"] != "resolved"
     ]
     accepted = window.get("accepted", [])
-    return {
+    ended: EndedWindow = {
         "name": window["name"],
         "by": window["by"],
         "reason": window["reason"],
@@ -703,6 +707,9 @@ def _sum_up(window: OpenWindow, before: LogState, findings: Sequence[Finding]) -
         "accepted": accepted[:MAX_LISTED_AT_END],
         "accepted_total": len(accepted),
     }
+    if "ticket" in window:
+        ended["ticket"] = window["ticket"]
+    return ended
 
 
 _MAX_CLIPPED: Final = 200

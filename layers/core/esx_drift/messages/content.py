@@ -58,6 +58,7 @@ from esx_drift.domain.text.wording import (
     format_moment,
     format_share,
     join_names,
+    join_reason,
     name_element,
     split_vib_key,
 )
@@ -595,8 +596,7 @@ def _render_decision(parts: _Parts, decision: EventDecision) -> str:
     ended = parts.ended
     is_retired = bool(ended) and all(item["resolved_because"] == "retired" for item in ended)
     what = f"retired {place}" if is_retired else f"accepted {_name_decided(parts)}"
-    reasons = dict.fromkeys(filter(None, (decision.get("ticket", ""), decision["reason"])))
-    why = clean_text(" · ".join(reasons), MAX_SHOWN_REASON_CHARACTERS)
+    why = clean_text(join_reason(decision["reason"], decision.get("ticket")), MAX_SHOWN_REASON_CHARACTERS)
     until = f", until {format_end(decision['until'])}" if "until" in decision else ""
     return f"{_name_person(decision['by'])} {what}{until}{'' if is_retired else f' · {place}'} — “{why}”"
 
@@ -728,7 +728,7 @@ def _render_unseen_note(since: str) -> str:
 def _build_maintenance_started(data: MessageData) -> MessageContent:
     parts = [cast("Any", part)["report"]["window"] for part in data["parts"]]
     window, is_one = parts[0], count_places(data) == 1
-    why = clean_text(window["reason"], MAX_SHOWN_REASON_CHARACTERS)
+    why = clean_text(join_reason(window["reason"], window.get("ticket")), MAX_SHOWN_REASON_CHARACTERS)
     length = format_elapsed(window["from"], window["to"])
     places = [] if is_one else [name_place(part) for part in data["parts"]]
     end = "is accepted when it ends" if window["accept"] else "is reported only when it ends"
@@ -765,7 +765,8 @@ def render_window_title(data: MessageData) -> str:
 
 
 def _name_window(window: EndedWindow) -> str:
-    reason = f"“{clean_text(window['reason'], MAX_SHOWN_REASON_CHARACTERS)}”"
+    why = join_reason(window["reason"], window.get("ticket"))
+    reason = f"“{clean_text(why, MAX_SHOWN_REASON_CHARACTERS)}”"
     return f"{clean_text(window['name'])} ({reason})" if window["by"] == FLEET_FILE else reason
 
 

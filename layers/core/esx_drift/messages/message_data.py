@@ -32,6 +32,7 @@ from esx_drift.domain.text.wording import (
     clean_text,
     end_sentence,
     find_shell_argument,
+    join_reason,
     reword_times,
 )
 
@@ -152,7 +153,7 @@ def list_ended_acceptances(finding: Finding) -> list[EndedAcceptance]:
             each["at"],
             tuple(host for host in hosts if host in each["hosts"]),
             str(each.get("by", "")),
-            " · ".join(dict.fromkeys(str(each[key]) for key in ("ticket", "reason") if each.get(key))),
+            join_reason(str(each.get("reason", "")), str(each.get("ticket", ""))),
         )
         for each in (held if isinstance(held, list) else ())
         if isinstance(each, dict) and isinstance(each.get("hosts"), list) and is_time(each.get("at"))

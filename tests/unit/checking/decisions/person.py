@@ -74,12 +74,21 @@ class Person:
         """The same, for a vCenter that was replaced."""
         return answered(self.world, self.request("accept", VCENTER_LOG, instance_uuid=instance_uuid))
 
-    def maintain(self, seconds: int | None, cluster: str = PROD_A, *, accept: bool = False) -> Record:
+    def maintain(
+        self,
+        seconds: int | None,
+        cluster: str = PROD_A,
+        *,
+        accept: bool = False,
+        ticket: str | None = None,
+    ) -> Record:
         """The same, for maintenance that begins for so long, or ends now."""
         request = self.request("maintenance", cluster)
         decision = request["decision"]
         assert decision is not None
         decision["maintenance"] = {"for_seconds": seconds, "accept": accept}
+        if ticket is not None:
+            decision["ticket"] = ticket
         return answered(self.world, request)
 
     def retire(self, cluster: str = PROD_A) -> Record:

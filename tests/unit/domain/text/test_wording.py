@@ -3,6 +3,7 @@ import re
 import pytest
 from esx_drift.domain.stored.types import Coverage
 from esx_drift.domain.text.wording import (
+    clean_sentence,
     clean_text,
     end_sentence,
     find_shell_argument,
@@ -13,6 +14,7 @@ from esx_drift.domain.text.wording import (
     format_moment,
     format_share,
     join_names,
+    join_reason,
     list_host_names,
     reword_times,
     split_vib_key,
@@ -55,6 +57,39 @@ def test_a_name_is_made_harmless(text: str, expected: str) -> None:
 def test_a_vib_is_split_into_name_and_version(key: str, expected: tuple[str, str]) -> None:
     """With or without a blank before the bracket; all of it is the name if it has no version."""
     assert split_vib_key(key) == expected
+
+
+@pytest.mark.parametrize(
+    ("reason", "ticket", "expected"),
+    [
+        ("new driver", "CHG-1", "CHG-1 · new driver"),
+        ("new driver", None, "new driver"),
+        ("", "CHG-1", "CHG-1"),
+        ("CHG-1", "CHG-1", "CHG-1"),
+        ("chg-1: new driver", "CHG-1", "chg-1: new driver"),
+        ("as after CHG-12", "CHG-1", "CHG-1 · as after CHG-12"),
+        ("(CHG-1-2)", "CHG-1", "CHG-1 · (CHG-1-2)"),
+        ("see a+b", "a+b", "see a+b"),
+    ],
+)
+def test_a_ticket_that_a_reason_names_stands_once(reason: str, ticket: str | None, expected: str) -> None:
+    """Whole, and however it is spelt."""
+    assert join_reason(reason, ticket) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("the secret a/b", "the secret a/b"),
+        ("the  secret  a/b", "the secret a/b"),
+        ("the secret a/bc", "the secret …"),
+        ("a" * 15, "a" * 13 + "…"),
+        ("", "(no name)"),
+    ],
+)
+def test_no_name_of_a_sentence_is_cut_in_two(text: str, expected: str) -> None:
+    """It may have to be typed; only one that is all of it is cut."""
+    assert clean_sentence(text, 14) == expected
 
 
 BRACKETED = re.compile(r"(?s)(?P<name>.+?) ?\((?P<version>.*)\)")

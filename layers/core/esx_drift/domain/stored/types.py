@@ -471,6 +471,7 @@ OpenWindow = TypedDict(  # the functional form, because "from" is a keyword
         "findings": dict[str, int],
         "accepted": NotRequired[list[str]],
         "grown": NotRequired[list[str]],
+        "ticket": NotRequired[str],
     },
 )
 """A maintenance window of a log, and what it kept from people so far.
@@ -479,7 +480,8 @@ OpenWindow = TypedDict(  # the functional form, because "from" is a keyword
 began. ``hosts``: those that it may have changed; ``excepted``: those of changes that no window hides.
 ``changes``: how many it hid, by element; ``findings``: by kind. ``accepted``: the hosts that were accepted at
 its end; absent until that is settled, and where it accepts nothing. ``grown``: hosts for which a drift that
-people know of came to hold, though it hid that: they hear so at its end.
+people know of came to hold, though it hid that: they hear so at its end. ``ticket``: only if a person who
+started it named one.
 """
 
 
@@ -513,6 +515,7 @@ EndedWindow = TypedDict(  # the functional form, because "from" is a keyword
         "accept": bool,
         "accepted": list[str],
         "accepted_total": int,
+        "ticket": NotRequired[str],
     },
 )
 """What a maintenance window kept from people, as its end tells it. Lists are cut, totals are exact."""

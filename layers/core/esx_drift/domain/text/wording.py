@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Final
 
@@ -33,6 +33,17 @@ def cut_text(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+def clean_sentence(text: str, most: int = MAX_SENTENCE_CHARACTERS) -> str:
+    """Clean a sentence, ``text`` from outside, as ``clean_text`` does.
+
+    Where it has more than ``most`` characters and is cut, no name in it is cut in two.
+    """
+    cleaned = clean_text(text, most)
+    begin, blank, _ = cleaned.rpartition(" ")
+    is_cut = len(" ".join(text.split())) > most
+    return f"{begin} …" if is_cut and blank else cleaned
+
+
 def end_sentence(text: str) -> str:
     """End a sentence, which may hold names from outside, with a full stop."""
     sentence = clean_text(text, MAX_SENTENCE_CHARACTERS)
@@ -60,6 +71,16 @@ def join_names(names: Sequence[str], most: int = MAX_LISTED) -> str:
     if len(names) <= most:
         return ", ".join(names)
     return f"{', '.join(names[:most])} and {len(names) - most} more"
+
+
+def join_reason(reason: str, ticket: str | None) -> str:
+    """Join why somebody decided something and the ``ticket`` that it belongs to: ``CHG-2042 · new driver``.
+
+    A ticket that the ``reason`` names already stands once.
+    """
+    if not ticket or re.search(rf"(?<![\w-]){re.escape(ticket)}(?![\w-])", reason, re.IGNORECASE):
+        return reason
+    return f"{ticket} · {reason}" if reason else ticket
 
 
 def list_host_names(hosts: Sequence[str], names: Mapping[str, str]) -> list[str]:
@@ -119,13 +140,16 @@ def reword_times(text: str, year: int, *, has_seconds: bool = False) -> str:
     """
     form = "%H:%M:%S" if has_seconds else "%H:%M"
 
-    def reword(found: re.Match[str]) -> str:
-        if not is_time(found[0]):
-            return found[0]
-        moment = parse_time(found[0])
+    def write(stored: str) -> str:
+        moment = parse_time(stored)
         return f"{_format_day(moment, year)} {moment:{form}} UTC"
 
-    return _STORED_TIME.sub(reword, text)
+    return replace_times(text, write)
+
+
+def replace_times(text: str, write: Callable[[str], str]) -> str:
+    """Replace each stored time in a ``text`` by what ``write`` makes of it."""
+    return _STORED_TIME.sub(lambda found: write(found[0]) if is_time(found[0]) else found[0], text)
 
 
 def format_end(text: str) -> str:

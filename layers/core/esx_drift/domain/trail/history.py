@@ -245,7 +245,7 @@ def list_acceptances(record: Record) -> Iterator[Acceptance]:
     for window in record.get("maintenance_ended", []):
         if window["accepted"]:
             hosts = _list_accepted_hosts(record, window)
-            yield Acceptance(window["by"], window["reason"], None, at, seq, hosts)
+            yield Acceptance(window["by"], window["reason"], window.get("ticket"), at, seq, hosts)
 
 
 def _list_accepted_hosts(record: Record, window: EndedWindow) -> tuple[str, ...]:
