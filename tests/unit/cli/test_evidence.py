@@ -188,6 +188,20 @@ def test_a_key_that_signed_none_of_it_writes_nothing(run: Run, copy: Path, tmp_p
     assert not (tmp_path / "out").exists()
 
 
+def test_a_key_that_can_have_signed_nothing_yet_writes_nothing(
+    run: Run, copy: Path, tmp_path: Path, key: EllipticCurvePrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no digest is yet there is nothing that it could prove."""
+    at = datetime(2026, 11, 24, 9, tzinfo=UTC)
+    monkeypatch.setattr("esx_drift.cli.evidence.read_clock", lambda: at)
+    shutil.rmtree(copy / "digests")
+    (tmp_path / "key.pem").write_bytes(public_key(key).pem)
+    pinned = ("--public-key", tmp_path / "key.pem")
+    ran = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy, *pinned)
+    assert (ran.code, "nothing is sealed yet: no digest is here" in ran.err) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.usefixtures("now")
 def test_the_commands_of_a_report_prove_it_without_us(run: Run, copy: Path, tmp_path: Path) -> None:
     """Each as it stands there, but for the one that asks KMS."""

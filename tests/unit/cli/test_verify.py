@@ -115,16 +115,18 @@ def test_a_part_and_what_is_not_sealed(run: Run, copy: Path, unsealed: Trail, tm
     assert (shown["signed"], shown["intact"], shown["sealed_until"]) == (False, True, None)
 
 
-def test_a_copy_whose_digests_are_all_gone(run: Run, copy: Path, trail: Trail) -> None:
+def test_a_copy_whose_digests_are_all_gone(run: Run, copy: Path, pem: Path, trail: Trail) -> None:
     """Of more than a day it is not intact, by the times in its records: the sealer makes a digest a day."""
     shutil.rmtree(copy / "digests")
     first = min(each for each in trail if each.startswith("records/"))
     record = json.loads(trail[first])
     record["checked_at"] = "2026-11-20T00:00:00.000Z"
     (copy / first).write_bytes(encode_canonical_json(record))
-    ran = run("verify", "--dir", copy)
-    assert ran.code == 1
-    assert "missing   digests/: no digest counts, and the oldest object is of 2026-11-20T00:00:00Z" in ran.out
+    for pinned in ((), ("--public-key", pem)):
+        ran = run("verify", "--dir", copy, *pinned)
+        assert (ran.code, ran.err) == (1, "")
+        text = "no digest counts, and the oldest object is of 2026-11-20T00:00:00Z"
+        assert f"missing   digests/: {text}" in ran.out
 
 
 def test_what_the_sealer_could_not_read(
@@ -324,11 +326,17 @@ def test_up_to_when_a_copy_is_sealed(run: Run, copy: Path, pem: Path, trail: Tra
 
 
 def test_a_copy_without_digests_is_nothing_that_a_key_proves(run: Run, copy: Path, pem: Path) -> None:
-    """Said plainly, and not intact."""
+    """Of the first hours it is neither intact nor altered: said plainly, with what to do."""
     shutil.rmtree(copy / "digests")
     ran = run("verify", "--dir", copy, "--public-key", pem)
-    assert ran.code == 1
-    assert "missing   digests/: no digest is signed by the key given: nothing here is proved" in ran.out
+    assert ran.code == 2
+    assert "missing" not in ran.out
+    last = "Not proved: nothing is sealed yet. What is here agrees with itself."
+    assert ran.out.splitlines()[-1] == last
+    assert ran.err.startswith("esx-drift: nothing is sealed yet: no digest is here that the key could have")
+    assert "esx-drift doctor says when" in ran.err
+    shown = run("verify", "--dir", copy, "--public-key", pem, "--format", "json")
+    assert (shown.code, json.loads(shown.out)["intact"], json.loads(shown.out)["problems"]) == (2, False, [])
     shown = json.loads(run("verify", "--dir", copy, "--format", "json").out)
     assert (shown["sealed_until"], shown["sealed_by"]) == (None, None)
 

@@ -35,7 +35,7 @@ from esx_drift.cli.verify import (
     list_signers,
     read_document_days,
     read_public_keys,
-    require_own_key,
+    require_proof,
     show_progress,
 )
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_numbered_key
@@ -207,7 +207,7 @@ def _verify(source: TrailSource, pinned: "tuple[PublicKey, ...]", now: datetime)
         verify_trail(replace(request, on_progress=on_progress)) as found,
     ):
         number, chain = found.index.count_problems(), found.chain
-        require_own_key(chain)
+        require_proof(found, is_pinned=bool(pinned))
         until = chain.sealed_until
         return ReportedSeal(
             is_intact=not number,

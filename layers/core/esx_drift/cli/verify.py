@@ -107,7 +107,7 @@ def verify(
     record. Without --public-key the keys that lie in the trail itself are believed. A copy with excerpt.json
     is judged as the excerpt that this says it is, which is not signed; --whole takes it for the whole trail.
 
-    Exit code: 0 intact, 1 not intact, 2 trouble, such as a key that signed no digest here.
+    Exit code: 0 intact, 1 not intact, 2 trouble, such as a key that signed no digest here, or no digest yet.
 
     Example: esx-drift verify --dir audit-copy --public-key key.pem
     """
@@ -138,13 +138,25 @@ def verify(
             _print_json(found, is_pinned=bool(pinned))
         else:
             _print_text(found, find_retention(found.excerpt, request), now, is_pinned=bool(pinned))
-        require_own_key(found.chain)
+        require_proof(found, is_pinned=bool(pinned))
         if found.index.count_problems():
             raise typer.Exit(EXIT_DIFFERENCES)
 
 
-def require_own_key(chain: "ChainResult") -> None:
-    """End the command where digests in a ``chain`` are signed, and none by a key that was given."""
+def require_proof(found: "Verification", *, is_pinned: bool) -> None:
+    """End the command where a key was given and proves nothing of what was ``found``.
+
+    Args:
+        found: What came of verifying.
+        is_pinned: Whether a key was given.
+    """
+    chain = found.chain
+    if _is_unsealed(found, is_pinned=is_pinned):
+        fail(
+            "nothing is sealed yet: no digest is here that the key could have signed\n"
+            "The sealer makes the first one within three hours of the deployment: esx-drift doctor says when."
+            " Without --public-key it is verified whether all agrees with itself."
+        )
     if chain.is_of_other_key:
         *others, last = sorted(chain.signers.keys() | chain.time_signers)
         signers = f"{', '.join(others)} and {last}" if others else last
@@ -155,6 +167,11 @@ def require_own_key(chain: "ChainResult") -> None:
             " Nothing here is proved.\n"
             "The key comes from the account that signs, on another way than the trail."
         )
+
+
+def _is_unsealed(found: "Verification", *, is_pinned: bool) -> bool:
+    """Tell whether a key was given, and there is no digest yet; one that should be there is a problem."""
+    return is_pinned and not found.chain.digests and not found.index.count_problems()
 
 
 def read_public_keys(paths: "Sequence[Path] | None") -> "tuple[PublicKey, ...]":
@@ -271,6 +288,8 @@ def describe_verdict(number: int, found: "Verification", *, is_pinned: bool) -> 
         return "Not proved: no digest here is signed by a key that was given."
     if number:
         return f"Not intact: {format_count(number, 'problem')}."
+    if _is_unsealed(found, is_pinned=is_pinned):
+        return "Not proved: nothing is sealed yet. What is here agrees with itself."
     if not found.chain.signers:
         return (
             "Nothing is signed: no digest is here. All agrees with itself, and that is no proof:"
@@ -290,7 +309,7 @@ def _print_json(found: "Verification", *, is_pinned: bool) -> None:
     chain = found.chain
     shown = {
         "schema_version": 1,
-        "intact": not found.index.count_problems(),
+        "intact": not found.index.count_problems() and not _is_unsealed(found, is_pinned=is_pinned),
         "key_pinned": is_pinned,
         "signed": bool(chain.signers),
         "objects": found.objects,
