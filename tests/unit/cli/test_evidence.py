@@ -319,7 +319,7 @@ def test_trouble(run: Run, copy: Path, tmp_path: Path) -> None:
         (("prod-x", *PERIOD, "-o", out), "the trail knows no cluster called prod-x"),
         (
             ("prod-a", "--from", "2026-11-01", "--to", "2026-11-02", "-o", out),
-            "nothing was recorded of prod-a from",
+            "23:59:59 UTC\n  Records of prod-a are of 2026-11-23 ",
         ),
         (
             ("prod-a", "--from", "2026-11-25", "--to", "2026-11-24", "-o", out),

@@ -104,6 +104,7 @@ def test_a_name_of_two_hosts_is_not_guessed_at(run: Run, moves: Story, command: 
     told = run(command, "prod-a", "--dir", moves.directory, "--host", "esx02")
     assert (told.code, told.out) == (2, "")
     assert "esx02 may be esx02 (host-17), esx02 (host-24): they are different hosts" in told.err
+    assert told.err.endswith("  Say which: --host host-17 or --host host-24\n")
     assert run(command, "prod-a", "--dir", moves.directory, "--host", "host-24").code == 0
 
 

@@ -12,13 +12,16 @@ from esx_drift.cli.options import ClusterArgument, FormatOption, ListFormat, VCe
 from esx_drift.cli.past import (
     HostOption,
     LocalOption,
+    PastQuestion,
     Times,
+    describe_checks,
     describe_nothing,
     end_with_damages,
     fail_unanswered,
     find_log,
     make_times,
     open_logs,
+    parse_wanted_host,
     render_host,
     select_host,
 )
@@ -80,9 +83,12 @@ def blame(
     records = list(logs.read_records(log, logs.list_numbers(log)))
     snapshot = logs.read_left_snapshot(records)
     if snapshot is None:
-        fail_unanswered(logs, describe_nothing(logs, log, f"nobody has looked at {log.render()} yet"))
+        question = PastQuestion(source, "blame", cluster, {"--vcenter": vcenter})
+        checks = describe_checks(logs, log, question)
+        nobody = f"nobody has looked at {log.render()} yet\n{checks}"
+        fail_unanswered(logs, describe_nothing(logs, log, nobody))
     known = list_known_hosts(records, snapshot)
-    only = select_host(known, host, log)
+    only = select_host(known, parse_wanted_host(host, times), log)
     own = only.list_ids_at(known.newest)[-1:] if only else []
     if only is not None and not set(own) & snapshot["hosts"].keys():
         _fail_gone(known, only, times)

@@ -143,9 +143,20 @@ def _require_records(
     names = join_names([log.name for log in empty])
     if len(empty) == len(chosen):
         end_with_damages(logs, code=None)
-        fail(f"nothing was recorded of {names} from {span}")
+        kept = "\n".join(_describe_kept(logs, log, times) for log in empty)
+        fail(f"nothing was recorded of {names} from {span}\n{kept}")
     if empty:
         print_warning(f"nothing was recorded of {names} from {span}")
+
+
+def _describe_kept(logs: "TrailLogs", log: "ClusterRef", times: Times) -> str:
+    """Describe from when to when there are records of a ``log``."""
+    numbers = logs.list_numbers(log)
+    ends = [record for at in numbers[:1] + numbers[-1:] for record in logs.read_records(log, [at])]
+    if not ends:
+        return f"No record is there of {log.name} at all."
+    first, last = (times.format_zoned(each["checked_at"]) for each in (ends[0], ends[-1]))
+    return f"Records of {log.name} are of {first} to {last}."
 
 
 def _has_records(logs: "TrailLogs", log: "ClusterRef", period: AuditPeriod) -> bool:
