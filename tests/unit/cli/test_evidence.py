@@ -340,6 +340,36 @@ def test_trouble(run: Run, copy: Path, tmp_path: Path) -> None:
     assert (again.code, "trail is an excerpt already" in again.err) == (2, True)
 
 
+@pytest.mark.usefixtures("now")
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("none", "none can't be read: No such file or directory\n  A copy is made by"),
+        ("file", "file can't be read: Not a directory\n  A copy is made by"),
+        ("empty", "empty is empty: it holds no trail\n  A copy is made by"),
+        ("other", "other is no copy of an AuditBucket: it has no folder records\n  A copy is made by"),
+        ("begun", "no record is here: nothing was checked yet, or this copy was broken off\n  Was the copy"),
+    ],
+)
+def test_a_place_without_a_trail_is_trouble(run: Run, tmp_path: Path, place: str, said: str) -> None:
+    """Nothing is written, and what to do is said."""
+    (tmp_path / "file").write_text("mine")
+    for folder in ("empty", "other/photos", "begun/records"):
+        (tmp_path / folder).mkdir(parents=True)
+    ran = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", tmp_path / place)
+    assert (ran.code, ran.out, said in ran.err) == (2, "", True), ran.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("now")
+def test_evidence_of_a_copy_that_was_broken_off(run: Run, copy: Path, tmp_path: Path) -> None:
+    """It is written and not intact; whoever made the copy reads how it is completed."""
+    (copy / "snapshots").rename(tmp_path / "snapshots")
+    ran = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy)
+    assert ran.code == 1
+    assert f"Was the copy broken off? This completes it: aws s3 sync s3://AUDIT-BUCKET {copy}\n" in ran.err
+
+
 def test_text_stays_text_wherever_it_stands() -> None:
     """Where a line begins nothing is a list or a heading, and no address becomes a link."""
     blocks = [Paragraph(text) for text in ("1. one", "- two", "# three", "see https://evil.example", "")]

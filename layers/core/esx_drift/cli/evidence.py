@@ -38,7 +38,7 @@ from esx_drift.cli.verify import (
     require_proof,
     show_progress,
 )
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_numbered_key
+from esx_drift.domain.stored.identifiers import DIGEST_PREFIX, VCENTER_LOG, ClusterRef, make_numbered_key
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.wording import join_names
 from esx_drift.domain.trail.evidence import (
@@ -121,8 +121,15 @@ def evidence(  # noqa: PLR0913 -- each is an option of the command
     for damage in dict.fromkeys(each.message for each in logs.damages):
         if damage not in report.damages:
             print_note(f"{damage}. This period does not rest on it: esx-drift verify names all such")
+    if source.copy_advice and any(map(_names_missing_object, seal.lines)):
+        print_note(source.copy_advice)
     if not seal.is_intact or report.damages:
         raise typer.Exit(EXIT_DIFFERENCES)
+
+
+def _names_missing_object(line: str) -> bool:
+    """Tell whether a ``line`` names an object that is missing, and not a digest that was never made."""
+    return line.startswith("missing ") and not line.startswith(f"missing {DIGEST_PREFIX}:")
 
 
 def _parse_period(times: Times, begin: str, end: str, now: datetime) -> AuditPeriod:

@@ -16,7 +16,7 @@ import typer
 
 from esx_drift.cli.options import WHICH_CLUSTER, choose_cluster, describe_nearest
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, EXIT_TROUBLE, fail, print_note, print_warning
-from esx_drift.cli.trail_source import TrailSource
+from esx_drift.cli.trail_source import HOW_TO_COMPLETE, TrailSource
 from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Json, Record
 from esx_drift.domain.text.times import (
@@ -198,6 +198,10 @@ def find_log(logs: "TrailLogs", cluster: str, vcenter: str | None, advice: str =
     found = choose_cluster(cluster, named.found, advice)
     if found is None:
         names = sorted({log.vcenter for log in named.known})
+        if not names and not logs.read_vcenters():
+            end_with_damages(logs, code=None)
+            none = "no record is here: nothing was checked yet, or this copy was broken off"
+            fail(f"{none}\n{HOW_TO_COMPLETE} DIR")
         where = f"on {join_names(names)}" if names else "at all"
         ways = (
             (f"{log.vcenter}/{log.name}",) if "/" in cluster else (log.name, log.cluster)

@@ -15,7 +15,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from esx_drift.cli.status import read_clock
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, make_stderr, print_line
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, make_stderr, print_line, print_note
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.domain.stored.types import Json
 from esx_drift.domain.text.times import format_time
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from esx_drift.domain.trail.excerpt import Excerpt, ExcerptCluster
+    from esx_drift.domain.trail.verification import Problem
     from esx_drift.ports import PublicKey
     from esx_drift.trail.digest_chain import ChainResult
     from esx_drift.trail.verify import Verification
@@ -128,7 +129,8 @@ def verify(
         verify_trail(replace(request, on_progress=on_progress)) as found,
     ):
         if not found.objects:
-            fail("the trail is empty: nothing was ever recorded there\nIs it the right stack?")
+            advice = source.copy_advice or "Is it the right stack?"
+            fail(f"the trail is empty: nothing was ever recorded there\n{advice}")
         if found.chain.base and not found.looked and not found.index.count_problems():
             fail(
                 f"nothing was verified: all that is here is sealed by {found.chain.base} and those before it"
@@ -140,7 +142,19 @@ def verify(
             _print_text(found, find_retention(found.excerpt, request), now, is_pinned=bool(pinned))
         require_proof(found, is_pinned=bool(pinned))
         if found.index.count_problems():
+            note_missing(found, source)
             raise typer.Exit(EXIT_DIFFERENCES)
+
+
+def note_missing(found: "Verification", source: TrailSource) -> None:
+    """Note how a copy is completed where objects are missing of what was ``found`` in ``source``."""
+    if source.copy_advice and any(map(_is_missing_object, found.problems)):
+        print_note(source.copy_advice)
+
+
+def _is_missing_object(problem: "Problem") -> bool:
+    """Tell whether a ``problem`` is that an object is missing, and not that a digest was never made."""
+    return problem.kind == "missing" and not problem.key.endswith("/")
 
 
 def require_proof(found: "Verification", *, is_pinned: bool) -> None:
