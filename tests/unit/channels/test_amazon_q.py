@@ -134,7 +134,7 @@ def test_a_command_that_code_would_change_is_not_shown() -> None:
     shown: Any = render_notification(MessageContent("t", (), (), step, ()))
     first, second, third = shown["content"]["nextSteps"]
     assert (first, third) == ("do it:", "`esx-drift status`")
-    assert second == "its command holds a name that chat would change: esx-drift status shows what is open"
+    assert second == "its command holds a name that chat would change: it is left out"
 
 
 def test_a_finding_has_one_thread_on_its_cluster() -> None:

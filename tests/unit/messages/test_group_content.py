@@ -1,6 +1,7 @@
 """What one message says of several events, and of what takes its time."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -329,6 +330,23 @@ def test_a_command_names_another_stack(stack: str, command: str) -> None:
     step = build_content(event).next_step
     assert step is not None
     assert step.command == command
+
+
+OURS = re.compile(r"esx-drift (?!is |can |wrote )[a-z-]+(?: [a-z]+(?= --))?[^.)`'\n]*")
+"""A command of ours, up to where its sentence goes on; what esx-drift itself does is none."""
+
+EXAMPLES = sorted((GOLDEN / "messages").glob("*/event.json"))
+
+
+@pytest.mark.parametrize(
+    "build",
+    [*CASES, *(lambda path=path: [json.loads(path.read_text())] for path in EXAMPLES)],
+    ids=[*(case.__name__ for case in CASES), *(path.parent.name for path in EXAMPLES)],
+)
+def test_each_command_names_another_stack_wherever_it_stands(build: Callable[[], list[Event]]) -> None:
+    """Also in a note and in the middle of a step: without it the wrong stack is asked, or none is found."""
+    aloud = read_aloud(build_group_content(at(build(), stack="drift-test"), NOW))
+    assert [found for found in OURS.findall(aloud) if "--stack drift-test" not in found] == []
 
 
 def test_a_stack_stands_at_the_end_where_nothing_is_to_be_completed() -> None:

@@ -191,6 +191,17 @@ def test_changes_are_counted_with_their_hosts_and_what_is_accepted_is_named() ->
     assert items[-7:] == (counted, *[said] * 5, "and 2 more accepted")
 
 
+@pytest.mark.parametrize(
+    ("hosts", "more"), [(0, ""), (1, "; they changed 1 more host"), (6, "; they changed 6 more hosts")]
+)
+def test_hosts_of_which_nothing_was_reported_are_counted_too(hosts: int, more: str) -> None:
+    """An upgrade of fourteen hosts does not read as one of the eight that were told."""
+    changed: dict[str, Json] = {"hosts": 8, "clusters": 1, "hidden_hosts": hosts}
+    day: dict[str, Json] = {**QUIET, "changes_told": 9, "changed": changed, "suppressed": {"rollout": 12}}
+    held = "Changes and findings within the day that were not reported one by one"
+    assert f"{held}: 12 because of upgrades under way{more}" in build_content(event_of("daily", day)).items
+
+
 def test_a_day_names_what_is_open_and_what_has_gone() -> None:
     """The worst five with severity and age; more are counted, and so is what was accepted."""
     one = {"vcenter": "vc01", "cluster": "prod-a", "kind": "host-failed", "severity": "warning"}

@@ -160,7 +160,7 @@ def test_what_each_route_was_told_is_counted_by_its_filters(world: World) -> Non
     changes = [
         change_of(),
         change_of(key="mft", suppressed_by="ignore:mft"),
-        change_of(key="esx-update", suppressed_by="rollout"),
+        change_of(key="esx-update", suppressed_by="rollout", hosts=["host-1", "host-8"]),
     ]
     world.look("vc01", "prod-a", "changed", 12, changes=changes)
     failure = finding("failure", "host-failed", "host-3", "esx03 could not be read", severity="critical")
@@ -179,9 +179,9 @@ def test_what_each_route_was_told_is_counted_by_its_filters(world: World) -> Non
     }
     changed = {name: report["changed"] for name, report in reports.items()}
     assert changed == {
-        "ops": {"hosts": 2, "clusters": 2},
-        "pager": {"hosts": 1, "clusters": 1},
-        "edge": {"hosts": 0, "clusters": 0},
+        "ops": {"hosts": 2, "clusters": 2, "hidden_hosts": 1},
+        "pager": {"hosts": 1, "clusters": 1, "hidden_hosts": 0},
+        "edge": {"hosts": 0, "clusters": 0, "hidden_hosts": 0},
     }
 
 

@@ -115,7 +115,7 @@ def _render_step(step: NextStep) -> list[Json]:
 def _render_command(command: str) -> str:
     """Render a command as code; one that code can't show unchanged would do something else."""
     if _UNSAFE_IN_CODE.search(command):
-        return "its command holds a name that chat would change: esx-drift status shows what is open"
+        return "its command holds a name that chat would change: it is left out"
     return f"`{command}`"
 
 

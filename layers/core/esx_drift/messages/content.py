@@ -98,6 +98,7 @@ from esx_drift.messages.message_data import (
     list_hosts_to_renew,
     merge_data,
     name_summary,
+    render_stack_option,
 )
 from esx_drift.messages.next_action import (
     MAX_COMMAND_CHARACTERS,
@@ -269,7 +270,7 @@ def _build_detected(data: MessageData) -> MessageContent:
     is_said = bool(replaced) or (unwatched and advice.note == VCENTER_NOT_SEEN_NOTE)
     notes = (
         unwatched,
-        "" if is_said else advice.note,
+        "" if is_said else advice.note.format(stack=render_stack_option(data)),
         _render_uniformity(parts),
         rollout.note if rollout else _render_stays_open(parts),
         find_flapping(parts.news, data)[1],
@@ -690,9 +691,11 @@ def _build_baseline(data: MessageData) -> MessageContent:
         items=tuple(_Parts(data).list_cluster_lines()),
         notes=(
             "Saved as the first copy. From now on only what changes is reported.",
-            "Nobody has approved it yet: whoever has looked it over does that with esx-drift accept.",
+            f"Nobody has approved it yet. After looking it over: esx-drift accept{render_stack_option(data)}",
         ),
-        next_step=NextStep("look over what runs there and what was found:", "esx-drift status"),
+        next_step=NextStep(
+            "look over what runs there and what was found:", add_stack("esx-drift status", data)
+        ),
         facts=render_facts(data),
         when=render_when(data),
     )

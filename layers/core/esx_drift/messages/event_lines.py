@@ -55,6 +55,7 @@ from esx_drift.messages.message_data import (
     count_places,
     list_ended_acceptances,
     name_summary,
+    render_stack_option,
     reword_summary,
 )
 
@@ -265,6 +266,7 @@ def build_host_placeholders(hosts: Sequence[str], data: MessageData) -> dict[str
         "scope": only or place,
         "first": names[0] if names else "the host",
         "listed": join_names(names) if names else place,
+        "stack": render_stack_option(data),
     }
 
 

@@ -90,12 +90,15 @@ def find_place(data: EventData) -> Place:
     return data["vcenter"], data["cluster"]["id"] if data["cluster"] else None
 
 
-def add_stack(command: str, data: EventData) -> str:
-    """Name the stack of ``data`` in a ``command`` that asks AWS, if it isn't asked without a name anyway."""
+def render_stack_option(data: EventData) -> str:
+    """Render the option that names the stack of ``data``; empty where it is asked without a name anyway."""
     stack = find_shell_argument(data.get("stack", DEFAULT_STACK))
-    if stack in {None, DEFAULT_STACK} or not command.startswith("esx-drift "):
-        return command
-    return f"{command} --stack {stack}"
+    return "" if stack in {None, DEFAULT_STACK} else f" --stack {stack}"
+
+
+def add_stack(command: str, data: EventData) -> str:
+    """Name the stack of ``data`` in a ``command`` that asks AWS."""
+    return f"{command}{render_stack_option(data)}" if command.startswith("esx-drift ") else command
 
 
 _NOT_READ: Final = re.compile(r"^(.+?) could not be read(?=$|[,:;.])")

@@ -198,7 +198,7 @@ def build_next_step(advice: Advice, data: MessageData, news: Sequence[Finding]) 
     if len(commands) > MAX_COMMANDS or sum(map(len, commands)) > MAX_COMMAND_CHARACTERS:
         # What is cut would be about other hosts than the message.
         commands = [add_stack("esx-drift status", data)]
-        text = f"{text.removesuffix(':')}, cluster by cluster. Which they are, says:"
+        text = f"{text.removesuffix(':')}, cluster by cluster. To see which they are:"
     return NextStep(text, commands[0] if commands else "", tuple(commands[1:]))
 
 

@@ -151,7 +151,7 @@ def _list_daily_items(report: Mapping[str, Any], now: str) -> list[str]:
         f"Not checked within the day: {_join_listed(unseen)}" if unseen["total"] else "",
         _render_checks(report["checks"]),
         _render_reported(report),
-        _render_suppressed(report["suppressed"]),
+        _render_suppressed(report["suppressed"], report.get("changed", {})),
         *_list_open_items(report["open"], now),
     ]
 
@@ -254,11 +254,15 @@ def _list_families(families: Mapping[str, int]) -> list[str]:
     return [_FAMILIES.get(family, _OTHERS)[number != 1].format(number) for family, number in families.items()]
 
 
-def _render_suppressed(suppressed: Mapping[str, int]) -> str:
+def _render_suppressed(suppressed: Mapping[str, int], changed: Mapping[str, int]) -> str:
+    """Render what was held back, and on how many hosts that nothing else of the report counts."""
     if not suppressed:
         return ""
+    hosts = changed.get("hidden_hosts", 0)
+    more = f"; they changed {format_count(hosts, 'more host')}" if hosts else ""
     reasons = [f"{number} because of {_name_reason(reason)}" for reason, number in suppressed.items()]
-    return f"Changes and findings within the day that were not reported one by one: {join_names(reasons)}"
+    what = "Changes and findings within the day that were not reported one by one"
+    return f"{what}: {join_names(reasons)}{more}"
 
 
 def _name_reason(reason: str) -> str:

@@ -83,8 +83,8 @@ _AUTHORIZATION: Final[tuple[AdviceCase, ...]] = (
         Advice(
             "account is shown too few clusters",
             "account is shown all clusters again",
-            "were they removed? Then retire each (esx-drift retire). Else the account lost its permission:"
-            " give its role this privilege at the vCenter's root, with propagation:",
+            "were they removed? Then retire each (esx-drift retire{stack}). Else the account lost its "
+            "permission: give its role this privilege at the vCenter's root, with propagation:",
             PRIVILEGE_READ,
             "What it is not shown is not checked meanwhile, so earlier findings stay open.",
         ),

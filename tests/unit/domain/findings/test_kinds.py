@@ -180,7 +180,7 @@ def _render_row(entry: KindEntry) -> str:
         entry.ruled_out_by,
         ", ".join(name for name, holds in traits.items() if holds),
         f"{entry.advice.headline} / {entry.advice.end_headline}",
-        f"{entry.advice.step}{command}",
-        entry.advice.note,
+        f"{entry.advice.step.replace('{stack}', '')}{command}",
+        entry.advice.note.replace("{stack}", ""),
     )
     return f"| {' | '.join(cell.replace('|', '\\|') for cell in cells)} |".replace("|  |", "| |")

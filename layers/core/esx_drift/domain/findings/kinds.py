@@ -32,7 +32,8 @@ class Advice:
     Headlines and steps may name ``{vcenter}``, ``{cluster}``, ``{hosts}`` (the name, or how many),
     ``{scope}`` (the one host, else the cluster), ``{first}`` (one host to look at) and ``{listed}`` (their
     names); headlines also ``{clusters}`` and ``{vibs}`` (the name, or how many), ``{skew}`` and
-    ``{secret}``; steps also ``{reply}`` (where the reply is kept that was not used). A command may
+    ``{secret}``; steps also ``{reply}`` (where the reply is kept that was not used). Steps and notes end each
+    command of ours with ``{stack}``, the option that names the stack where it has another name. A command may
     name ``{secret}``, ``{vcenter}`` and ``{cluster}`` as a shell takes them, ``{only_hosts}`` (limits it to
     the hosts of the event) and ``{vib}`` (the command that shows the VIB). Only commands that exist are
     named.
@@ -122,13 +123,13 @@ _ENTRIES: Final = (
             end_headline="{vibs} gone from {hosts}",
             step=(
                 "tell security first. Don't remediate the cluster, reboot {listed} or remove it: it is "
-                "evidence. Don't accept it (esx-drift accept) unless you know where it comes from. If "
+                "evidence. Don't accept it (esx-drift accept{stack}) unless you know where it comes from. If "
                 "security agrees, see its vendor and acceptance level on {first}:"
             ),
             command="{vib}",
             note=(
                 "It belongs to no known component (orphaned). Usually a vendor's tool; also how attackers "
-                "persist (ATT&CK T1505.006). On which other clusters it is: esx-drift orphans."
+                "persist (ATT&CK T1505.006). To see which other clusters have it: esx-drift orphans{stack}"
             ),
         ),
     ),

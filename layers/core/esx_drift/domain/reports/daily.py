@@ -26,6 +26,7 @@ from esx_drift.domain.reports.fleet_logs import (
 from esx_drift.domain.reports.reminders import describe_place
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import (
+    Change,
     Event,
     EventData,
     Family,
@@ -61,7 +62,8 @@ class ToldEvent:
 
     ``shown``: as people were told it, without what was suppressed; None if that was all. ``kinds`` and
     ``shown_kinds``: what moved, likewise; None if that is not known. ``vanished``: the orphaned VIBs that
-    have gone though nobody had accepted them. ``hosts``: those of the changes that people were told.
+    have gone though nobody had accepted them. ``hosts``: those of the changes that people were told,
+    ``hidden_hosts``: those of the suppressed ones.
     """
 
     family: str
@@ -75,6 +77,7 @@ class ToldEvent:
     shown_kinds: frozenset[str] | None
     vanished: tuple[Json, ...] = ()
     hosts: frozenset[str] = frozenset()
+    hidden_hosts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +166,13 @@ def _summarize_event(event: Event) -> ToldEvent:
         kinds=list_moved_kinds(data),
         shown_kinds=list_moved_kinds(shown) if shown else None,
         vanished=tuple(_list_vanished_vibs(shown)) if shown else (),
-        hosts=frozenset(host for change in (shown or data)["changes"] for host in change["hosts"]),
+        hosts=_list_hosts(shown["changes"]) if shown else frozenset(),
+        hidden_hosts=_list_hosts(change for change in data["changes"] if "suppressed_by" in change),
     )
+
+
+def _list_hosts(changes: Iterable[Change]) -> frozenset[str]:
+    return frozenset(host for change in changes for host in change["hosts"])
 
 
 def _list_vanished_vibs(data: EventData) -> Iterator[Json]:
@@ -263,7 +271,7 @@ def _count_hosts(heads: Iterable[LogHead], watched: Mapping[LogName, str], seen:
 
 def _count_told(day: Day, route: Route) -> dict[str, Json]:
     changes = failures = 0
-    changed: set[tuple[LogName, str]] = set()
+    changed, hidden = set[tuple[LogName, str]](), set[tuple[LogName, str]]()
     vanished: list[Json] = []
     suppressed = Counter[str]()
     only = Fleet((), (route,))
@@ -271,6 +279,7 @@ def _count_told(day: Day, route: Route) -> dict[str, Json]:
         where = (vcenter, None if cluster == VCENTER_LOG else cluster, event.name)
         if select_routes(only, event.family, event.severity, *where, event.kinds):
             suppressed.update(_name_suppressed(event, vcenter))
+            hidden |= {((vcenter, cluster), host) for host in event.hidden_hosts}
         if event.shown and select_routes(only, event.family, event.shown, *where, event.shown_kinds):
             changes += event.changes
             failures += event.failures
@@ -280,7 +289,11 @@ def _count_told(day: Day, route: Route) -> dict[str, Json]:
     gone: dict[str, Json] = {"total": len(vanished), "listed": vanished[:MAX_OPEN_LISTED]}
     return {
         "changes_told": changes,
-        "changed": {"hosts": len(changed), "clusters": len({log for log, _ in changed})},
+        "changed": {
+            "hosts": len(changed),
+            "clusters": len({log for log, _ in changed}),
+            "hidden_hosts": len(hidden - changed),
+        },
         "failures_told": failures,
         "vanished_vibs": gone,
         "suppressed": kept_back,
