@@ -113,10 +113,10 @@ def as_of(  # noqa: PLR0913 -- each is an option of the command
     log = find_log(logs, cluster, vcenter)
     answer = _find_answer(logs, log, moment, parse_wanted_host(host, times))
     asked = times.format_exactly(moment)
+    question = PastQuestion(source, "as-of", cluster, {"--host": host, "--vcenter": vcenter})
     if answer is None:
         there = " at the vCenter that took the former one's place" if _is_replaced(logs, log, moment) else ""
         nobody = f"nobody had looked at {log.render()}{there} by {asked}: nothing is known of that time"
-        question = PastQuestion(source, "as-of", cluster, {"--host": host, "--vcenter": vcenter})
         first = logs.find_first_look(log, logs.find_at(log, moment)[2])
         later = describe_first_look(first, times, question) if first else describe_checks(logs, log, question)
         fail_unanswered(logs, f"{describe_nothing(logs, log, nobody)}\n{later}")
@@ -124,7 +124,7 @@ def as_of(  # noqa: PLR0913 -- each is an option of the command
         fail_unanswered(
             logs,
             f"{answer.asked_host} was not in this cluster at {asked}\n"
-            "When it came and left says esx-drift history",
+            f"When it came and left tells {replace(question, command='history').name_command()}",
         )
     _write_answer(answer, output, times, with_parts=parts)
     end_with_damages(logs)
