@@ -362,6 +362,16 @@ def test_a_place_without_a_trail_is_trouble(run: Run, tmp_path: Path, place: str
 
 
 @pytest.mark.usefixtures("now")
+def test_a_cluster_without_any_record_is_trouble(run: Run, copy: Path, tmp_path: Path) -> None:
+    """Of one that was just listed nothing can be filed, of whatever period."""
+    (name,) = (path.name for path in (copy / "records").iterdir())
+    shutil.rmtree(copy / "records" / name / "cluster=domain-c1008")
+    ran = run("evidence", "prod-b", *PERIOD, "-o", tmp_path / "out", "--dir", copy)
+    assert ran.code == 2
+    assert ran.err.endswith("  No record is there of prod-b at all.\n")
+
+
+@pytest.mark.usefixtures("now")
 def test_evidence_of_a_copy_that_was_broken_off(run: Run, copy: Path, tmp_path: Path) -> None:
     """It is written and not intact; whoever made the copy reads how it is completed."""
     (copy / "snapshots").rename(tmp_path / "snapshots")
