@@ -141,8 +141,8 @@ def measure_layers() -> Iterator[Result]:
 
 def _invocations() -> Iterator[Result]:
     measured = measure_invocations()
-    yield Result("cold-unchanged", measured.cold_unchanged, 2.3)
-    yield Result("cold-changed", measured.cold_changed, 2.4)
+    yield Result("cold-unchanged", measured.cold_unchanged, 1.6)
+    yield Result("cold-changed", measured.cold_changed, 2.0)
     yield Result("warm-unchanged", measured.warm_unchanged, 1.5)
     yield Result("run-1000", measured.run_1000, 1.2)
 

@@ -2,7 +2,7 @@
 
 import json
 import random
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 
 from tests.simulator import catalogue

@@ -3,7 +3,8 @@
 Hosts are names, logs are clusters' names or `@vcenter`.
 """
 
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 
 from tests.simulator.catalogue import ORPHANED_VIBS
 

@@ -3,8 +3,8 @@
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from copy import deepcopy, replace
+from dataclasses import dataclass, field
 from threading import RLock
 from typing import Literal
 

@@ -1,10 +1,11 @@
 """The functions' environment variables, read once by each handler. The template sets exactly these names."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from msgspec import Struct
 
 DEFAULT_SECRET_PREFIX: Final = "esx-drift"  # noqa: S105 -- a name, and no secret
 """What the names of all secrets begin with, where the stack says nothing else."""
@@ -69,8 +70,7 @@ ENVIRONMENT: Mapping[str, frozenset[str]] = MappingProxyType(
 """What each function reads, beside what Lambda itself sets."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckConfig:
+class CheckConfig(Struct, frozen=True):
     """The dispatcher's and the checker's environment."""
 
     audit_bucket: str
@@ -113,8 +113,7 @@ def read_own_role_ids(environment: Mapping[str, str]) -> tuple[str, ...]:
     return ids
 
 
-@dataclass(frozen=True, slots=True)
-class NotifierConfig:
+class NotifierConfig(Struct, frozen=True):
     """The notifier's environment."""
 
     audit_bucket: str
@@ -137,8 +136,7 @@ class NotifierConfig:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class SenderConfig:
+class SenderConfig(Struct, frozen=True):
     """The sender's environment."""
 
     audit_bucket: str
@@ -168,8 +166,7 @@ class SenderConfig:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ReporterConfig:
+class ReporterConfig(Struct, frozen=True):
     """The reporter's environment. ``has_heartbeat``: a service outside is called, by the secret's address."""
 
     stack_name: str
@@ -202,8 +199,7 @@ class ReporterConfig:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class SealerConfig:
+class SealerConfig(Struct, frozen=True):
     """The sealer's environment. ``copy_bucket``: where digests go too; empty: nowhere."""
 
     audit_bucket: str

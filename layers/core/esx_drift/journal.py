@@ -18,10 +18,12 @@ Longer than 250 lines, because the steps depend on each other and are proven tog
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from copy import replace
 from datetime import datetime
 from functools import partial
 from typing import overload
+
+from msgspec import Struct, field
 
 from esx_drift.domain.findings.update import add_trail_damages
 from esx_drift.domain.fleet.rules import NO_RULES, SilencingRules
@@ -41,24 +43,21 @@ MAX_ANSWERED_REQUESTS = 20
 """How many answered requests each record names; those of before are looked up in the records themselves."""
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True):
     """What a look begins from: the log's last ``after``, and the number its record will have."""
 
     after: LogState
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(Struct, frozen=True):
     """Bytes to keep in the AuditBucket under a key made of their hash."""
 
     key: str
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """What a check wants to write: its record, but for its events and what chains it into the log.
 
     ``since`` is the time of the look before, for the events; ``host_names`` may hold every host of the
@@ -74,8 +73,7 @@ class Draft:
     release_names: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Reschedule:
+class Reschedule(Struct, frozen=True):
     """The look has no result yet: this is what to ask for, and when."""
 
     request: CheckRequest
@@ -85,8 +83,7 @@ class Reschedule:
 type Observe = Callable[[Position], Draft | Reschedule]
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedAnswer:
+class RecordedAnswer(Struct, frozen=True):
     """The record that answers a request; ``repeated``: it was there before this call."""
 
     record: Record
@@ -96,8 +93,7 @@ class RecordedAnswer:
 type OnRecorded = Callable[[RecordedAnswer], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Journal:
+class Journal(Struct, frozen=True):
     """One cluster's log, or with the name ``@vcenter`` a vCenter's own."""
 
     store: Store

@@ -8,8 +8,10 @@ Longer than 250 lines, because how a log is read past what is damaged is one rul
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import datetime
+
+from msgspec import Struct
 
 from esx_drift.domain.stored.identifiers import make_record_key, make_state_key
 from esx_drift.domain.stored.records import build_empty_state
@@ -29,8 +31,7 @@ MAX_LOOKED_BACK = 500
 At a check every 4 hours these are 83 days, and no queue keeps a message for so long."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogEnd:
+class LogEnd(Struct, frozen=True):
     """Where a log ends.
 
     Attributes:
@@ -57,8 +58,7 @@ class LogEnd:
         return replace(self, damages=tuple(by_key.values()))
 
 
-@dataclass(frozen=True, slots=True)
-class LogReader:
+class LogReader(Struct, frozen=True):
     """Reads one log, and writes nothing."""
 
     store: Store

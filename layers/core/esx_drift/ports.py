@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -36,16 +38,14 @@ if TYPE_CHECKING:
     from esx_drift.domain.trail.digests import SealingTurn
 
 
-@dataclass(frozen=True, slots=True)
-class ListedCluster:
+class ListedCluster(Struct, frozen=True):
     """A cluster of the vCenter's listing."""
 
     id: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class InventoryEntry:
+class InventoryEntry(Struct, frozen=True):
     """A host of the vCenter's inventory. Connection and power state are the API's own words.
 
     ``uuid``: the machine's, as its firmware gives it; listings have it since vCenter 9.0. None: not given.
@@ -63,8 +63,7 @@ class InventoryEntry:
         return self.connection_state == "CONNECTED"
 
 
-@dataclass(frozen=True, slots=True)
-class SubmittedExtraction:
+class SubmittedExtraction(Struct, frozen=True):
     """An extraction that was asked for; ``date`` is the reply's ``Date``: the vCenter's own clock.
 
     Without ``task_id`` the cluster was busy (``busy`` is what the vCenter said of it): there is no task of
@@ -76,8 +75,7 @@ class SubmittedExtraction:
     busy: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExtractionTask:
+class ExtractionTask(Struct, frozen=True):
     """A task as last read. ``status`` is the API's word; an unknown one must not break the reader.
 
     ``extracts``: the id of the cluster whose images it extracts; None where it does not say that it does.
@@ -91,8 +89,7 @@ class ExtractionTask:
     extracts: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ReportReply:
+class ReportReply(Struct, frozen=True):
     """The report's bytes as they came, and the reply's ``Date``; ``cut``: there were more than are read."""
 
     body: bytes
@@ -167,16 +164,14 @@ class VCenters(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class StoredState:
+class StoredState(Struct, frozen=True):
     """A state and its ETag, which a conditional write needs; no pointer if what lies there is not one."""
 
     pointer: LogPointer | None
     etag: str
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
+class StoredRecord(Struct, frozen=True):
     """The sha256 of what lies under a record's key; no record, but a ``problem``, if it is not one."""
 
     sha256: str
@@ -302,8 +297,7 @@ class Logs(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class StoredReportState:
+class StoredReportState(Struct, frozen=True):
     """What reports have told so far, and its ETag; no state if what lies there is not one."""
 
     state: ReportState | None
@@ -346,8 +340,7 @@ class Reports(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class TrailObject:
+class TrailObject(Struct, frozen=True):
     """An object of the trail. ``modified_at`` is by S3's clock; none in a copy, whose times prove nothing."""
 
     key: str
@@ -355,8 +348,7 @@ class TrailObject:
     modified_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FormerVersion:
+class FormerVersion(Struct, frozen=True):
     """What lies under a key of the trail beside its one object: an older version, or a delete marker."""
 
     key: str
@@ -410,8 +402,7 @@ class TrailCopy(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenObject:
+class WrittenObject(Struct, frozen=True):
     """An object of a bucket, and when S3 got it by S3's own clock, to the second."""
 
     key: str
@@ -470,8 +461,7 @@ class Signer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class StoredSealingTurn:
+class StoredSealingTurn(Struct, frozen=True):
     """Whose turn it is to seal, and its ETag; no turn if none can be read, no ETag if nothing is stored."""
 
     turn: SealingTurn | None
@@ -620,8 +610,7 @@ class Deliveries(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRouteState:
+class StoredRouteState(Struct, frozen=True):
     """A route's state and its ETag, which a conditional write needs; no ETag where nothing is stored yet."""
 
     state: RouteState
@@ -680,8 +669,7 @@ class LoginSecret(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class StoredBreaker:
+class StoredBreaker(Struct, frozen=True):
     """A breaker and its ETag, which a conditional write needs."""
 
     breaker: Breaker
@@ -704,8 +692,7 @@ class BreakerStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Runtime:
+class Runtime(Struct, frozen=True):
     """All that a job which looks at vCenters needs of the world, handed on whole.
 
     ``fleet_sha256`` is the digest of the fleet file's bytes; ``clock`` gives the time now, in UTC;

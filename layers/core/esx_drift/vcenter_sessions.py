@@ -6,13 +6,13 @@ Longer than 250 lines, because opening a session and the breaker around it are r
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 from uuid import uuid4
 
 from aws_lambda_powertools import Logger
+from msgspec import Struct
 
 from esx_drift.domain.breaker import (
     LOCKOUT_WINDOW_SECONDS,
@@ -55,8 +55,7 @@ MAX_TURN_POLLS = 120
 """Looks for one's turn, a pause apart: a minute in all, and a login takes a second."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoginBreaker:
+class LoginBreaker(Struct, frozen=True):
     """Lets a login to one vCenter through or not, as its breaker says, and keeps how it ended."""
 
     breakers: BreakerStore

@@ -5,8 +5,8 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
-from copy import deepcopy
-from dataclasses import dataclass, replace
+from copy import deepcopy, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast

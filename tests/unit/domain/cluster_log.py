@@ -1,7 +1,8 @@
 """One cluster's log by the pure functions alone: looks and decisions, and what people hear of each."""
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import cast
 

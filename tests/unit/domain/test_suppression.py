@@ -1,6 +1,6 @@
 """What rules and windows hide, what they never hide, and that nothing is lost by it."""
 
-from dataclasses import replace
+from copy import replace
 from datetime import timedelta
 from typing import Any, cast
 

@@ -6,7 +6,7 @@ when each world ends (``tests/unit/checking/whole.py``).
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from copy import replace
 from typing import Final
 
 import pytest

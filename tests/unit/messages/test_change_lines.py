@@ -1,6 +1,6 @@
 """Changes in words."""
 
-from dataclasses import replace
+from copy import replace
 from typing import Any, cast
 
 import pytest

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from esx_drift.messages.content import build_content

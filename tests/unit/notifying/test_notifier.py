@@ -2,7 +2,8 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise, permutations
 from typing import TYPE_CHECKING, Any, cast

@@ -1,6 +1,6 @@
 """Routes that take no message any more: subscribers hear of each death once."""
 
-from dataclasses import replace
+from copy import replace
 from datetime import timedelta
 
 import pytest

@@ -4,9 +4,10 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
+
+from msgspec import Struct
 
 from esx_drift.adapters.s3_objects import S3Objects
 from esx_drift.contracts import parse_payload, require_valid
@@ -49,8 +50,7 @@ def _parse_record(body: bytes) -> StoredRecord:
         return StoredRecord(sha256, None, str(error))
 
 
-@dataclass(frozen=True, slots=True)
-class S3Store:
+class S3Store(Struct, frozen=True):
     """``ports.Store`` on an AuditBucket and a StateBucket; ``client`` gives the same S3 client each time."""
 
     client: Callable[[], "S3Client"]
@@ -150,8 +150,7 @@ class S3Store:
         return S3Objects(self.client(), self.state_bucket)
 
 
-@dataclass(frozen=True, slots=True)
-class S3Deliveries:
+class S3Deliveries(Struct, frozen=True):
     """``ports.Deliveries`` in the AuditBucket: messages, and what reached which route, an object each.
 
     Each is written once.

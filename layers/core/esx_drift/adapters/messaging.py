@@ -6,10 +6,10 @@ favours the others while one is slow or large
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from esx_drift.domain.deliveries import MAX_DELIVERY_DELAY_SECONDS, DeliveryMessage
 from esx_drift.domain.dispatching.run import MAX_SQS_DELAY_SECONDS
@@ -27,8 +27,7 @@ MAX_WHY_CHARACTERS: Final = 1_000
 """Of the sentence that goes with a dead letter."""
 
 
-@dataclass(frozen=True, slots=True)
-class SqsQueue:
+class SqsQueue(Struct, frozen=True):
     """``ports.Queue`` on two queues; ``client`` gives the same SQS client each time."""
 
     client: Callable[[], "SQSClient"]
@@ -56,8 +55,7 @@ class SqsQueue:
             raise QueueUnavailable(f"SQS did not take a message about {vcenter}: {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class SqsDeliveryQueue:
+class SqsDeliveryQueue(Struct, frozen=True):
     """``ports.DeliveryQueue`` on two queues; ``client`` gives the same SQS client each time.
 
     ``dead_letter_url`` is None for whoever only sends.
@@ -92,8 +90,7 @@ class SqsDeliveryQueue:
             raise QueueUnavailable(f"SQS did not take a delivery to {route}: {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class SnsTopic:
+class SnsTopic(Struct, frozen=True):
     """``ports.Topic`` on one topic.
 
     ``client`` gives the same SNS client each time; ``build_publication`` says what is published of an event.

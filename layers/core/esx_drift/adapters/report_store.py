@@ -1,8 +1,9 @@
 """Reports in the AuditBucket, and in the StateBucket what they have told so far."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
+
+from msgspec import Struct
 
 from esx_drift.adapters.s3_objects import S3Objects
 from esx_drift.contracts import parse_payload, require_valid
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-@dataclass(frozen=True, slots=True)
-class S3Reports:
+class S3Reports(Struct, frozen=True):
     """``ports.Reports`` in two buckets. Every call may raise ``StoreUnavailable``.
 
     ``client`` gives the same S3 client each time.

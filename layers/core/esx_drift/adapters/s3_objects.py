@@ -9,11 +9,11 @@ Longer than 250 lines, because what S3 answers is understood here alone.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from esx_drift.errors import StoreConflict, StoreUnavailable, TrailDamaged
 from esx_drift.ports import FormerVersion, TrailObject, WrittenObject
@@ -57,16 +57,14 @@ DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 """What S3 itself assumes for an object that is uploaded without a type."""
 
 
-@dataclass(frozen=True, slots=True)
-class S3Object:
+class S3Object(Struct, frozen=True):
     """An object's bytes, and the ETag by which a conditional write replaces it."""
 
     body: bytes
     etag: str
 
 
-@dataclass(frozen=True, slots=True)
-class S3Objects:
+class S3Objects(Struct, frozen=True):
     """The objects of one bucket. Every call may raise ``StoreUnavailable``, which names the key."""
 
     client: "S3Client"

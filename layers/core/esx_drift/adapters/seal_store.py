@@ -1,8 +1,9 @@
 """What the sealer reads and keeps: the AuditBucket with its digests, and whose turn it is to seal."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
+
+from msgspec import Struct
 
 from esx_drift.adapters.s3_objects import S3Objects
 from esx_drift.contracts import parse_payload, require_valid
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-@dataclass(frozen=True, slots=True)
-class S3SealedBucket:
+class S3SealedBucket(Struct, frozen=True):
     """``ports.SealedBucket`` on one bucket. Every call may raise ``StoreUnavailable``.
 
     ``client`` gives the same S3 client each time.
@@ -43,8 +43,7 @@ class S3SealedBucket:
         return S3Objects(self.client(), self.bucket).put_once(key, body)
 
 
-@dataclass(frozen=True, slots=True)
-class S3SealingTurns:
+class S3SealingTurns(Struct, frozen=True):
     """``ports.SealingTurns`` in the StateBucket. Every call may raise ``StoreUnavailable``.
 
     ``client`` gives the same S3 client each time.

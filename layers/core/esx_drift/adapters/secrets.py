@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 from requests.structures import CaseInsensitiveDict
 
 from esx_drift.adapters.secret_fields import MIN_PASSWORD_LENGTH, SecretFields
@@ -79,8 +80,7 @@ class VCenterSecret:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Secrets:
+class Secrets(Struct, frozen=True):
     """Reads secrets and keeps none: a new password counts from the next call on.
 
     ``client`` gives the same Secrets Manager client each time, and ``prefix`` is what the names of the

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from esx_drift.adapters.s3_objects import get_error_code
 from esx_drift.errors import SignerUnavailable
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
 
-@dataclass(frozen=True, slots=True)
-class KmsSigner:
+class KmsSigner(Struct, frozen=True):
     """``ports.Signer`` with the KMS key ``key_id``; ``client`` gives the same KMS client each time."""
 
     client: Callable[[], "KMSClient"]

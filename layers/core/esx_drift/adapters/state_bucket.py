@@ -5,8 +5,9 @@ refused, and ``routes/<channel>/<secret>.json``: whether the routes of a webhook
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
+
+from msgspec import Struct
 
 from esx_drift.adapters.s3_objects import S3Object, S3Objects
 from esx_drift.contracts import list_fleet_errors, parse_payload, parse_sent_json
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
     from esx_drift.domain.fleet.fleet import FleetDocument
 
 
-@dataclass(frozen=True, slots=True)
-class FleetFile:
+class FleetFile(Struct, frozen=True):
     """``config/fleet.json`` of one bucket; ``client`` gives the same S3 client each time."""
 
     client: Callable[[], "S3Client"]
@@ -100,8 +100,7 @@ def parse_fleet(body: bytes) -> Fleet:
     return build_fleet(cast("FleetDocument", document))
 
 
-@dataclass(frozen=True, slots=True)
-class S3Breakers:
+class S3Breakers(Struct, frozen=True):
     """``ports.BreakerStore`` on the StateBucket. Every call may raise ``StoreUnavailable``."""
 
     s3: "S3Client"
@@ -152,8 +151,7 @@ def _parse_breaker(body: bytes, vcenter: str) -> Breaker:
     return breaker
 
 
-@dataclass(frozen=True, slots=True)
-class S3RouteStates:
+class S3RouteStates(Struct, frozen=True):
     """``ports.RouteStates`` on the StateBucket. Every call may raise ``StoreUnavailable``.
 
     ``client`` gives the same S3 client each time.

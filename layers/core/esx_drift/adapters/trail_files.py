@@ -3,9 +3,10 @@
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from esx_drift.adapters.s3_objects import S3Objects, describe_size
 from esx_drift.errors import StoreUnavailable, TrailDamaged
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-@dataclass(frozen=True, slots=True)
-class S3TrailFiles:
+class S3TrailFiles(Struct, frozen=True):
     """``ports.TrailFiles`` on the AuditBucket ``bucket``; ``client`` gives the same S3 client each time."""
 
     client: "Callable[[], S3Client]"
@@ -47,8 +47,7 @@ class S3TrailFiles:
         return S3Objects(self.client(), self.bucket)
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryTrailFiles:
+class DirectoryTrailFiles(Struct, frozen=True):
     """``ports.TrailFiles`` on a copy in the directory ``root``, such as ``aws s3 sync`` makes.
 
     It comes from whoever made it: no link in it is followed, and no key leads out of it. What is no plain
@@ -164,8 +163,7 @@ def _is_name(key: str) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryTrailCopy:
+class DirectoryTrailCopy(Struct, frozen=True):
     """``ports.TrailCopy`` into the directory ``root``: keys are paths below it."""
 
     root: Path

@@ -6,9 +6,10 @@ docs/code.md. A route names it in its field ``channel``.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.channels.amazon_q import open_amazon_q
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelSettings:
+class ChannelSettings(Struct, frozen=True):
     """What channels are opened with: each takes what it needs.
 
     Attributes:

@@ -8,11 +8,11 @@ without any character that means something to either.
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from esx_drift.adapters.s3_objects import get_error_code
 from esx_drift.domain.events import MessageContent, NextStep
@@ -125,8 +125,7 @@ def _build_notification(said: dict[str, Json], about: dict[str, Json]) -> dict[s
     return {"version": "1.0", "source": "custom", "id": known, "content": content, "metadata": about}
 
 
-@dataclass(frozen=True, slots=True)
-class AmazonQChannel:
+class AmazonQChannel(Struct, frozen=True):
     """``ports.Channel`` on one topic for all routes: none has a secret, and ``secret`` counts for nothing.
 
     ``sns`` gives the same client each time; ``topic_arn`` is the stack's parameter, empty where it has none.

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Final, NoReturn, Self
 
 import requests
+from msgspec import Struct
 from urllib3 import Retry
 from urllib3.util import Url, parse_url
 
@@ -82,8 +83,7 @@ RETRY: Final = Retry(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookAnswer:
+class WebhookAnswer(Struct, frozen=True):
     """What a webhook answered: the start of its body, without spaces around it."""
 
     status: int
@@ -91,8 +91,7 @@ class WebhookAnswer:
     retry_after: str
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookService:
+class WebhookService(Struct, frozen=True):
     """One service with incoming webhooks.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 import gzip
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import cast
+
+from msgspec import Struct, field
 
 from esx_drift.contracts import read_document
 from esx_drift.domain.images.report import Report, read_report
@@ -23,8 +24,7 @@ from esx_drift.journal import Blob
 from esx_drift.ports import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
+class Baseline(Struct, frozen=True):
     """A log's last snapshot and its state.
 
     ``blobs`` are the snapshots that the state refers to and that are not stored yet, since they were of an
@@ -41,8 +41,7 @@ class Baseline:
         return _get_key(self.state)
 
 
-@dataclass(frozen=True, slots=True)
-class BaselineReader:
+class BaselineReader(Struct, frozen=True):
     """Reads the baseline of one log.
 
     ``damages`` collects the snapshots that could not be read; ``converted`` those that were of an older form

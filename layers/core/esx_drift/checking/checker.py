@@ -3,9 +3,11 @@
 Longer than 250 lines, because what a check comes to, and what is asked for then, is read together.
 """
 
-from dataclasses import dataclass, field, replace
+from copy import replace
 from datetime import datetime
 from typing import Literal
+
+from msgspec import Struct, field
 
 from esx_drift.checking.collect import ClusterReader, Observations
 from esx_drift.checking.comparison import seal_report
@@ -67,8 +69,7 @@ from esx_drift.unforeseen import hold_unforeseen
 LOGIN_FAILURES = (LoginRefused, LoginSuspended, SecretInvalid)
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterCheck:
+class ClusterCheck(Struct, frozen=True):
     """One check of one cluster: the look that answers one request."""
 
     runtime: Runtime
@@ -219,8 +220,7 @@ def _read_reply(reply: ReportReply) -> Document:
     return read_document(reply.body)
 
 
-@dataclass(frozen=True, slots=True)
-class Checker:
+class Checker(Struct, frozen=True):
     """Answers requests of the CheckQueue, each by one record in its cluster's log.
 
     Attributes:

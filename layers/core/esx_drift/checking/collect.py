@@ -3,8 +3,9 @@
 Longer than 250 lines, because the calls of a check and what is asked for after each are read together.
 """
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from msgspec import Struct, field
 
 from esx_drift.domain.findings.extraction import ELIGIBILITY_CHECK_FAILURE, UNFINISHED_TASK_STATUSES
 from esx_drift.domain.findings.vcenter_failures import require_same_vcenter
@@ -64,8 +65,7 @@ DATE_RESOLUTION = timedelta(seconds=1)
 """An HTTP Date says whole seconds (RFC 9110, 5.6.7): what is of one second may be before or after."""
 
 
-@dataclass(slots=True)
-class Observations:
+class Observations(Struct):
     """What was seen so far, none where it was not asked.
 
     Attributes:
@@ -106,8 +106,7 @@ class Observations:
         return {host.id: host for host in (*(self.hosts or ()), *self.hidden_hosts)}
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterReader:
+class ClusterReader(Struct, frozen=True):
     """The calls of one request, in their order."""
 
     runtime: Runtime

@@ -1,8 +1,10 @@
 """A fresh report compared with what was known of its cluster, and of its hosts elsewhere."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from esx_drift.checking.baseline import Baseline, BaselineReader
 from esx_drift.checking.context import CheckContext
@@ -28,8 +30,7 @@ if TYPE_CHECKING:
     from esx_drift.domain.changes.compare import AcceptedImage
 
 
-@dataclass(frozen=True, slots=True)
-class SealedReport:
+class SealedReport(Struct, frozen=True):
     """A fresh report in the canonical form, beside what was known of its cluster; not compared yet.
 
     ``state`` is what the check began from, in today's canonical form. ``baseline`` is none where nothing has
@@ -75,8 +76,7 @@ def seal_report(context: CheckContext, report: Report) -> SealedReport:
     return SealedReport(snapshot, seal, state, baseline, reader, coverage)
 
 
-@dataclass(frozen=True, slots=True)
-class ComparedReport:
+class ComparedReport(Struct, frozen=True):
     """A fresh report against what was known.
 
     ``returned``: what was known of the hosts that came, by the id that they have now. ``blobs``: what was

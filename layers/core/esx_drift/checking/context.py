@@ -1,8 +1,10 @@
 """One check: who asked for it, and while it is being written down, what it saw and the record it becomes."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct, field
 
 from esx_drift.checking.collect import Observations, build_task_facts
 from esx_drift.domain.dispatching.run import MAX_REQUEST_AGE
@@ -43,8 +45,7 @@ from esx_drift.log_reader import LogReader
 from esx_drift.ports import Runtime
 
 
-@dataclass(frozen=True, slots=True)
-class DispatchRecords:
+class DispatchRecords(Struct, frozen=True):
     """The records by which runs asked for checks. What was read is in ``known``, by vCenter and number."""
 
     runtime: Runtime
@@ -151,8 +152,7 @@ def close_former_findings(position: Position) -> tuple[Finding, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class CheckContext:
+class CheckContext(Struct, frozen=True):
     """All that the drafts of one check have in common.
 
     ``former``: findings that end with this check. ``host_index``: what this process read of other logs.

@@ -1,7 +1,9 @@
 """The draft of a check that took a fresh report: its outcome, findings, and what the log keeps."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from copy import replace
+
+from msgspec import Struct
 
 from esx_drift.checking.baseline import build_blob, describe_blob
 from esx_drift.checking.comparison import ComparedReport, compare_report, describe_unreviewed, follow_rollout
@@ -41,8 +43,7 @@ from esx_drift.journal import Blob, Draft
 from esx_drift.ports import InventoryEntry, ReportReply
 
 
-@dataclass(frozen=True, slots=True)
-class FreshReport:
+class FreshReport(Struct, frozen=True):
     """A fresh report on its way into the log.
 
     ``document_inconsistencies``: what contradicts itself in how it is laid out.

@@ -4,10 +4,11 @@ Longer than 250 lines, because which logs are read, and what is found in them, i
 """
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import batched, islice
 from typing import Final
+
+from msgspec import Struct, field
 
 from esx_drift.checking.baseline import Baseline, BaselineReader
 from esx_drift.checking.context import CheckContext
@@ -49,8 +50,7 @@ type IsWanted = Callable[[str, str, str | None], bool]
 """Whether a host that is known by this id, this name and this UUID may be one that is asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostMemory:
+class HostMemory(Struct, frozen=True):
     """What the logs of one vCenter know of hosts. The logs are read when a host is new; nothing is stored.
 
     Of what this process has read, ``context.host_index`` keeps which hosts each log knows: a log that has not

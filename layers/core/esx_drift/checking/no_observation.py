@@ -3,7 +3,7 @@
 Longer than 250 lines, because each way to see nothing ends in the same draft.
 """
 
-from dataclasses import replace
+from copy import replace
 from typing import Literal
 
 from esx_drift.checking.baseline import build_blob, describe_blob

@@ -4,9 +4,11 @@ Longer than 250 lines, because who may decide what, and how it is written, are r
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import datetime
 from typing import Literal
+
+from msgspec import Struct
 
 from esx_drift.checking.baseline import BaselineReader
 from esx_drift.checking.context import build_heading
@@ -48,8 +50,7 @@ type ApplyDecision = Callable[[Position, datetime], DecisionEffect]
 """What a decision does to a log, at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionRecorder:
+class DecisionRecorder(Struct, frozen=True):
     """Writes decisions about one vCenter and its clusters into their logs.
 
     ``own_role_ids``: the unique ids of the functions' roles. What they send decides nothing by itself.
@@ -204,8 +205,7 @@ class DecisionRecorder:
         return record["decision"] is not None and cluster in record["decision"]["taken"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Writing:
+class _Writing(Struct, frozen=True):
     """One decision on its way into the log that its request names."""
 
     runtime: Runtime

@@ -5,11 +5,12 @@ Longer than 250 lines, because what is shown is what is sent.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
+from msgspec import Struct
 
 from esx_drift.checking.baseline import BaselineReader
 from esx_drift.cli.decision_client import (
@@ -63,8 +64,7 @@ MAX_LISTED_HOSTS = 20
 MAX_DAMAGE_CHARACTERS = 400
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptPreview:
+class AcceptPreview(Struct, frozen=True):
     """What a person is shown of a cluster before he accepts it.
 
     ``hosts`` are those that can be accepted, ``unseen`` those that can't, because the last look did not show

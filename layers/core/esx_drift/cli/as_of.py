@@ -5,11 +5,12 @@ Longer than 250 lines, because how sure it is stands beside what is said of it, 
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
+from msgspec import Struct
 
 from esx_drift.cli.blame import name_kept_part
 from esx_drift.cli.history import describe_retirement
@@ -137,8 +138,7 @@ def _is_replaced(logs: "TrailLogs", log: ClusterRef, moment: datetime) -> bool:
     return any(record and is_new_vcenter(record, each["after"]["instance_uuid"]) for each in before)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(Struct, frozen=True):
     """What was known of a cluster at a moment.
 
     Attributes:
@@ -280,8 +280,7 @@ def _render_version(group: ImageGroup, part: str) -> str:
     return "none" if value is None else clean_text(format_part_version(value))
 
 
-@dataclass(frozen=True, slots=True)
-class _HostPart:
+class _HostPart(Struct, frozen=True):
     """A ``part`` of what a ``host`` ran, and its ``version``; empty where it has none."""
 
     host: HostRow

@@ -25,6 +25,7 @@ from botocore.exceptions import (
     ProfileNotFound,
     SSOError,
 )
+from msgspec import Struct
 
 from esx_drift.adapters.audit_store import S3Store
 from esx_drift.adapters.aws_clients import read_outputs
@@ -97,8 +98,7 @@ def _choose_advice(error: ClientError | BotoCoreError) -> str | None:
             return None
 
 
-@dataclass(frozen=True, slots=True)
-class Clients:
+class Clients(Struct, frozen=True):
     """Clients of the person's own AWS account, each made when it is first needed."""
 
     cloudformation: "Callable[[], CloudFormationClient]"
@@ -125,8 +125,7 @@ def _make_clients(session: boto3.Session) -> Clients:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(Struct, frozen=True):
     """How often the stack checks by itself, and whether it does at all."""
 
     interval_hours: int

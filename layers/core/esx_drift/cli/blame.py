@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Annotated, Final, NoReturn
 
 import typer
+from msgspec.structs import asdict
 
 from esx_drift.cli.history import describe_retirement
 from esx_drift.cli.options import ClusterArgument, FormatOption, ListFormat, VCenterOption

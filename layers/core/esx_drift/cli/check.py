@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event
 from time import monotonic
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from uuid import uuid4
 
 import typer
+from msgspec import Struct, field
 from rich.text import Text
 
 from esx_drift.cli.options import ClusterFinder, OnlyVCenterOption, StackOptions, with_stack_options
@@ -122,8 +122,7 @@ def check_now(
     _print_results(follower, timeout, target)
 
 
-@dataclass(slots=True)
-class RunFollower:
+class RunFollower(Struct):
     """What a run has come to so far: ``listings`` by vCenter, and ``checks`` by vCenter, cluster and name.
 
     A check that is not answered yet has no record.
@@ -241,8 +240,7 @@ def _follow_patiently(follower: RunFollower, timeout: int, target: StackOptions)
         fail(f"the wait ends here ({follower.describe_progress()}); the check goes on\nSee later: {status}")
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(Struct, frozen=True):
     """What came of one cluster, or of a vCenter as a whole.
 
     ``worst``: the rank of its worst open finding; -1 where there is none. ``gone``: the id of a cluster that

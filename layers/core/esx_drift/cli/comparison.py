@@ -1,7 +1,8 @@
 """Two documents of a cluster compared with nothing but themselves: no inventory, no log, no acceptance."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from esx_drift.domain.changes.compare import compare_snapshots
 from esx_drift.domain.changes.new_hosts import list_left_hosts, match_remembered_hosts
@@ -23,8 +24,7 @@ from esx_drift.domain.stored.types import Accepted, Change, Coverage, Finding, S
 from esx_drift.domain.text.times import format_time
 
 
-@dataclass(frozen=True, slots=True)
-class ComparedDocument:
+class ComparedDocument(Struct, frozen=True):
     """One document, read."""
 
     report: Report
@@ -48,8 +48,7 @@ class ComparedDocument:
         return self.coverage["covered"] == 0 and not empty
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """What differs, and what the current document shows."""
 
     baseline: ComparedDocument

@@ -7,7 +7,6 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from time import monotonic
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from uuid import uuid4
 
 import typer
+from msgspec import Struct
 
 from esx_drift.cli.options import ClusterFinder
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, require_yes
@@ -53,16 +53,14 @@ _PLACEHOLDER: Final = re.compile(
 """What a message, the help or a form has in the place of a reason: WHY, TEXT, <reason>, …, CHG-XXXX."""
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Struct, frozen=True):
     """Who decides, as STS says: an ARN to read, and the unique id by which SQS knows the sender."""
 
     arn: str
     user_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionOptions:
+class DecisionOptions(Struct, frozen=True):
     """What a person said beside what he decides on.
 
     ``ask``: whether he is asked to confirm, once he was shown what it comes to. ``until``: when what he
@@ -171,8 +169,7 @@ def parse_until(until: str | None, now: datetime) -> str | None:
     return format_time(end)
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionClient:
+class DecisionClient(Struct, frozen=True):
     """Reads what the logs know, and sends decisions to the checker, which alone writes the logs."""
 
     options: "StackOptions"

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import typer
+from msgspec import Struct, field
 
 from esx_drift.cli.comparison import ComparedDocument
 from esx_drift.cli.past import (
@@ -49,8 +49,7 @@ LEADING = "leading"
 """The id of the one host that stands for all of a cluster that run what most of them run."""
 
 
-@dataclass(slots=True)
-class PastDocuments:
+class PastDocuments(Struct):
     """Documents of the trail that ``source`` names, as they are asked for.
 
     ``logs``: whose they were; ``records``: the last ones until then. ``is_damaged``: not all that was looked

@@ -1,7 +1,8 @@
 """What became of the hosts' software, in clauses: what is critical first, then the moves between releases."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from esx_drift.cli.comparison import Comparison
 from esx_drift.domain.images.labels import name_esxi_release
@@ -18,8 +19,7 @@ _NOUNS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(Struct, frozen=True):
     """Hosts that went from one release to another; ``back`` to an older one."""
 
     old: str

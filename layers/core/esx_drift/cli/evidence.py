@@ -6,7 +6,7 @@ Longer than 250 lines, because what is copied, verified and reported is one run,
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from copy import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, cast

@@ -5,9 +5,10 @@ Every text of a block is text: nothing in it is markup, whoever chose the name t
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import Final
+
+from msgspec import Struct
 
 from esx_drift.cli.terminal import escape_unprintable
 from esx_drift.domain.text.wording import clean_text
@@ -16,32 +17,28 @@ MAX_CELL_CHARACTERS: Final = 2_000
 """Of one text of a report. What is longer ends in ``…``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(Struct, frozen=True):
     """A heading of a ``level`` from 1 on."""
 
     level: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Paragraph:
+class Paragraph(Struct, frozen=True):
     """A paragraph. ``is_bad``: it says that something is wrong."""
 
     text: str
     is_bad: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(Struct, frozen=True):
     """A table: its ``headings``, and ``rows`` with a cell for each."""
 
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Commands:
+class Commands(Struct, frozen=True):
     """Commands to be typed, a line each."""
 
     lines: Sequence[str]

@@ -4,10 +4,11 @@ Longer than 250 lines, because the sections of the one report stand here in its 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from typing import Final, cast
+
+from msgspec import Struct, field
 
 from esx_drift import __version__
 from esx_drift.cli.evidence_pages import Block, Commands, Grid, Heading, Paragraph
@@ -43,8 +44,7 @@ MAX_SENTENCE: Final = 500
 """Characters of a reason, a summary or a person's ARN."""
 
 
-@dataclass(frozen=True, slots=True)
-class CitedAcceptance:
+class CitedAcceptance(Struct, frozen=True):
     """An ``acceptance`` of before the excerpt begins, as the whole trail says.
 
     ``elsewhere``: the log of another cluster in which it stands, where the host was then; none for the own.
@@ -56,8 +56,7 @@ class CitedAcceptance:
     is_held: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ReportedLog:
+class ReportedLog(Struct, frozen=True):
     """A log of the excerpt; ``looks`` only of a cluster's.
 
     ``find_names`` finds what its hosts are called that were there at a time, by id: another vCenter in the
@@ -74,8 +73,7 @@ class ReportedLog:
     not_cited: Sequence[TrailDamaged] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ReportedSeal:
+class ReportedSeal(Struct, frozen=True):
     """What came of verifying the excerpt.
 
     Attributes:
@@ -93,8 +91,7 @@ class ReportedSeal:
     is_pinned: bool
 
 
-@dataclass(frozen=True, slots=True)
-class EvidenceReport:
+class EvidenceReport(Struct, frozen=True):
     """All that a report is made of."""
 
     excerpt: Excerpt

@@ -5,7 +5,6 @@ Longer than 250 lines, because a push is a check, a comparison with what is ther
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 import yaml
+from msgspec import Struct
 
 from esx_drift.cli.fleet_review import ExaminedFleet, examine_fleet
 from esx_drift.cli.fleet_yaml import FleetText, NotReadable, parse_fleet_text
@@ -48,8 +48,7 @@ if TYPE_CHECKING:
     from esx_drift.cli.aws import DeployedStack
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedFleet:
+class CheckedFleet(Struct, frozen=True):
     """A fleet file without errors: what it says, and how it was written."""
 
     document: FleetDocument
@@ -65,8 +64,7 @@ def render_fleet_document(document: FleetDocument) -> bytes:
     return json.dumps(document, indent=2, sort_keys=True).encode()
 
 
-@dataclass(frozen=True, slots=True)
-class UploadTarget:
+class UploadTarget(Struct, frozen=True):
     """Where to upload: a stack's StateBucket, or a bucket by its name."""
 
     stack: "DeployedStack"
@@ -386,8 +384,7 @@ def _says(text: str, document: object) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenFleet:
+class WrittenFleet(Struct, frozen=True):
     """A fleet file as it was written, and what is wrong with it ``now``."""
 
     file: Path

@@ -6,12 +6,12 @@ Longer than 250 lines, because what a file would have told is counted and listed
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 import typer
+from msgspec import Struct, field
 
 from esx_drift.cli.options import ListFormat
 from esx_drift.cli.terminal import print_line, render_csv
@@ -94,16 +94,14 @@ def _list_keys(image: Image) -> Iterator[str]:
             yield part.partition(":")[2] or part
 
 
-@dataclass(slots=True)
-class RouteTally:
+class RouteTally(Struct):
     """How many messages a route would have got, and how many items it would have been spared, by rule."""
 
     told_events: int = 0
     hidden: Counter[str] = field(default_factory=Counter)
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayedEvent:
+class ReplayedEvent(Struct, frozen=True):
     """What became of an event of the past at each route that it concerns: ``told``, or by which rules not."""
 
     event: Event
@@ -117,8 +115,7 @@ type EventName = tuple[str, str, int, str]
 """An event of a replay: its vCenter, cluster and record, and its type."""
 
 
-@dataclass(slots=True)
-class Replay:
+class Replay(Struct):
     """What a fleet file would have told and hidden of recorded checks. ``records``: how many there were."""
 
     fleet: Fleet
@@ -219,8 +216,7 @@ def _unmark[Item: Mapping[str, object]](item: Item) -> Item:
     return type(item)((key, value) for key, value in item.items() if key != "suppressed_by")  # type: ignore[call-arg] # both are dictionaries
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayDifference:
+class ReplayDifference(Struct, frozen=True):
     """What would have become of an event at one route by the file in use, and by the changed one."""
 
     event: Event

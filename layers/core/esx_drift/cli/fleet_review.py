@@ -6,9 +6,10 @@ told beside it.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, cast, get_args
+
+from msgspec import Struct, field
 
 from esx_drift.contracts import list_violations
 from esx_drift.domain.findings.kinds import FINDING_KINDS, KindEntry
@@ -37,8 +38,7 @@ _FAULT: Final = re.compile(rf"{_PLACE.pattern}(?:/([^/:]+))?")
 _TIMES: Final = (("from", "to"), ("cron", "timezone", "for"))
 
 
-@dataclass(frozen=True, slots=True)
-class SoundEntries:
+class SoundEntries(Struct, frozen=True):
     """What of a fleet file may be looked at further. ``entries``: of each part, by their places in the file.
 
     ``faulty``: the places of those of which only some fields are left.
@@ -89,8 +89,7 @@ class SoundEntries:
         return SoundEntries(kept, self.settings, faulty)
 
 
-@dataclass(frozen=True, slots=True)
-class ExaminedFleet:
+class ExaminedFleet(Struct, frozen=True):
     """What is wrong with a fleet file. ``faults``: a line each, JSON Pointer first; empty if it may be used.
 
     ``sound``: what has no fault; None where nothing can be looked at for itself.

@@ -8,9 +8,9 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 import yaml
+from msgspec import Struct, field
 
 from esx_drift.contracts import parse_sent_json
 from esx_drift.errors import ContractViolation
@@ -89,8 +89,7 @@ class NotReadable(Exception):
         self.line = line
 
 
-@dataclass(frozen=True, slots=True)
-class FleetText:
+class FleetText(Struct, frozen=True):
     """A document, and the line (from 1) on which each JSON Pointer's value begins; no lines for JSON."""
 
     document: object

@@ -6,11 +6,11 @@ Longer than 250 lines, because what is read of the fleet and the three forms of 
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from msgspec import Struct
 
 from esx_drift.cli.blame import name_kept_part
 from esx_drift.cli.options import (
@@ -103,8 +103,7 @@ OneHostOption = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class InstalledPart:
+class InstalledPart(Struct, frozen=True):
     """A part of what hosts run, as ``blame`` names it, in one version (with its name where it has one)."""
 
     part: str
@@ -133,8 +132,7 @@ def _fold(name: str) -> str:
     return name.casefold().replace("_", "-").replace(" ", "-")
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterInventory:
+class ClusterInventory(Struct, frozen=True):
     """What the hosts of a cluster ran at its last look; or that nothing is known of others of a vCenter.
 
     Attributes:
@@ -179,8 +177,7 @@ class ClusterInventory:
 type _Places = dict[InstalledPart, list[tuple[ClusterInventory, list[HostRow]]]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Inventory:
+class _Inventory(Struct, frozen=True):
     """What was asked, and the answer. ``places``: the hosts that were read and run a part, by cluster."""
 
     component: str | None

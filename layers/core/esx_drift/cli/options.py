@@ -7,13 +7,13 @@ import inspect
 import os
 import shlex
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
+from msgspec import Struct
 from typer.core import TyperCommand
 
 from esx_drift.cli.terminal import fail
@@ -100,8 +100,7 @@ FormatOption = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class StackOptions:
+class StackOptions(Struct, frozen=True):
     """Which stack a command is about, and how the person reaches its AWS account.
 
     ``region`` and ``profile`` are none where boto3 finds them by itself.
@@ -172,8 +171,7 @@ def with_stack_options(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterFinder:
+class ClusterFinder(Struct, frozen=True):
     """Finds clusters among those that were ever listed; ends the command where it can't."""
 
     options: StackOptions

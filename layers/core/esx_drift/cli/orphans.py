@@ -3,10 +3,12 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from copy import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from esx_drift.cli.options import FormatOption, ListFormat, OnlyVCenterOption
 from esx_drift.cli.past import (
@@ -51,8 +53,7 @@ GoneOption = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(Struct, frozen=True):
     """An orphaned VIB of one cluster, and the hosts that are ``known`` of that.
 
     ``fleet_hosts``: on how many hosts it is now, of all clusters; none where not all were read.

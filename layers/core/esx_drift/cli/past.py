@@ -7,12 +7,13 @@ import re
 import shlex
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
+from msgspec import Struct, field
 
 from esx_drift.cli.options import WHICH_CLUSTER, choose_cluster, describe_nearest
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, EXIT_TROUBLE, fail, print_note, print_warning
@@ -64,8 +65,7 @@ _DATE: Final = re.compile(
 _SHOWN: Final = "2026-11-23, 2026-11-23T02:14, or with its own zone: 2026-11-23T02:14+01:00"
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+class Times(Struct, frozen=True):
     """How a command reads and writes times: in ``zone``, none for that of this machine."""
 
     zone: tzinfo | None
@@ -229,8 +229,7 @@ def require_vcenter(logs: "TrailLogs", vcenter: str) -> None:
         fail(f"the trail knows no vCenter called {vcenter}{describe_nearest(vcenter, known)}\n{has}")
 
 
-@dataclass(frozen=True, slots=True)
-class PastQuestion:
+class PastQuestion(Struct, frozen=True):
     """What was asked, so that it can be asked again about another time.
 
     Attributes:
@@ -277,8 +276,7 @@ def describe_checks(logs: "TrailLogs", log: ClusterRef, question: PastQuestion) 
     return f"What became of its checks tells {history.name_command('--findings')}"
 
 
-@dataclass(frozen=True, slots=True)
-class PastCluster:
+class PastCluster(Struct, frozen=True):
     """A cluster at a time, as a person names both: ``prod-a@2026-11-23``."""
 
     cluster: str
@@ -292,8 +290,7 @@ def parse_past_cluster(named: str) -> PastCluster | None:
     return None if is_other or not at or not cluster else PastCluster(cluster, date)
 
 
-@dataclass(frozen=True, slots=True)
-class WantedHost:
+class WantedHost(Struct, frozen=True):
     """A host as a person names it: by the id or name ``named``, of now or, with a ``date``, of ``moment``."""
 
     named: str

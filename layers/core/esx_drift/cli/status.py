@@ -6,11 +6,12 @@ Longer than 250 lines, because what is read and the table that is made of it are
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from msgspec import Struct
 from rich.text import Text
 
 from esx_drift.cli.history import name_person
@@ -124,8 +125,7 @@ def status(
         raise typer.Exit(EXIT_DIFFERENCES)
 
 
-@dataclass(frozen=True, slots=True)
-class StatusView:
+class StatusView(Struct, frozen=True):
     """What was asked about. ``cluster`` is none for the fleet; ``scheduled_at``: the last run by schedule."""
 
     now: datetime

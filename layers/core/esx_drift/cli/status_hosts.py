@@ -5,11 +5,12 @@ Longer than 250 lines, because all of it is one page that a person reads at once
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import datetime
 from string import ascii_uppercase
 from typing import Final, cast
 
+from msgspec import Struct
 from rich.text import Text
 
 from esx_drift.cli.status_rows import StatusRow
@@ -61,8 +62,7 @@ NOTHING: Final = "-"
 MAX_SUMMARY_CHARACTERS: Final = 400
 
 
-@dataclass(frozen=True, slots=True)
-class HostRow:
+class HostRow(Struct, frozen=True):
     """A host as it was last seen. ``group``: a letter for all hosts of the cluster that run the same.
 
     ``unseen``: why the last check did not see it, and its connection where that is known; none if it did.
@@ -82,8 +82,7 @@ class HostRow:
     accepted_until: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterStatus:
+class ClusterStatus(Struct, frozen=True):
     """A cluster host by host. ``differences``: how each group of hosts differs from the first."""
 
     row: StatusRow

@@ -5,8 +5,10 @@ A row says what a cluster runs, when it was seen last, and what is open about it
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from esx_drift.cli.terminal import print_warning
 from esx_drift.domain.findings.kinds import OUTAGE_KINDS
@@ -31,8 +33,7 @@ if TYPE_CHECKING:
     from esx_drift.adapters.audit_store import S3Store
 
 
-@dataclass(frozen=True, slots=True)
-class StatusRow:
+class StatusRow(Struct, frozen=True):
     """One cluster, or where ``cluster`` is none a vCenter: its own findings, or its ``standalone`` hosts.
 
     What was never seen is none. ``seen`` says whether the last check saw the cluster; if not, image and
@@ -55,8 +56,7 @@ class StatusRow:
     maintenance: tuple[OpenWindow, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FleetStatus:
+class FleetStatus(Struct, frozen=True):
     """All that the table is made of.
 
     ``snapshots`` is keyed by vCenter and cluster, ``standalone`` counts hosts in no cluster by vCenter.

@@ -4,12 +4,12 @@ import inspect
 import os
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from msgspec import Struct
 
 from esx_drift.cli.options import StackOptions, with_stack_options
 from esx_drift.domain.stored.identifiers import TRAIL_FOLDERS
@@ -29,8 +29,7 @@ DirOption = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class TrailSource:
+class TrailSource(Struct, frozen=True):
     """Where a trail is read from: the folder ``directory``, else the AuditBucket of the stack ``target``."""
 
     directory: Path | None

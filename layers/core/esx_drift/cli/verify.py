@@ -5,7 +5,7 @@ Longer than 250 lines, because what is said of a verified trail stands beside it
 
 import json
 from contextlib import contextmanager
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path

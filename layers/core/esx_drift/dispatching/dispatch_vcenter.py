@@ -4,8 +4,10 @@ Longer than 250 lines, because what was seen, what was not, and the record of bo
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from esx_drift.dispatching.vcenter_listing import ClusterLogs, VCenterListing, list_vcenter
 from esx_drift.domain.dispatching.known_clusters import list_unwatched_clusters
@@ -75,8 +77,7 @@ from esx_drift.ports import Runtime
 from esx_drift.unforeseen import hold_unforeseen
 
 
-@dataclass(frozen=True, slots=True)
-class VCenterDispatch:
+class VCenterDispatch(Struct, frozen=True):
     """The look at one vCenter within one run. ``damages``: what was found damaged on the way to it."""
 
     runtime: Runtime

@@ -10,11 +10,11 @@ Longer than 250 lines, because what is sent, and what is not sent again, is read
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from aws_lambda_powertools import Logger
+from msgspec import Struct
 
 from esx_drift.dispatching.dispatch_vcenter import VCenterDispatch
 from esx_drift.domain.dispatching.run import (
@@ -48,8 +48,7 @@ MAX_UNTOLD_TRIES: Final = 2
 """One try that is not completed may be AWS's own trouble. After two, half an hour apart, it is told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatcher:
+class Dispatcher(Struct, frozen=True):
     """Asks for checks of the fleet's clusters."""
 
     runtime: Runtime

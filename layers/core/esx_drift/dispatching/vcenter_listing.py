@@ -1,8 +1,9 @@
 """What the dispatcher asks a vCenter, and the clusters' own logs as far as a listing needs them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from esx_drift.domain.dispatching.listing import ReconciledListing
 from esx_drift.domain.findings.condition import Condition
@@ -17,8 +18,7 @@ from esx_drift.journal import Journal
 from esx_drift.ports import Runtime, VCenters, VCenterSession
 
 
-@dataclass(frozen=True, slots=True)
-class VCenterListing:
+class VCenterListing(Struct, frozen=True):
     """What a vCenter answered. ``clusters`` maps ids to names; hosts in no cluster may be left uncounted."""
 
     about: VCenterIdentity
@@ -56,8 +56,7 @@ def _count_standalone_hosts(session: VCenterSession) -> tuple[int | None, list[s
         return None, [f"hosts in no cluster were not counted: {error.message}"]
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterLogs:
+class ClusterLogs(Struct, frozen=True):
     """The logs of one vCenter's clusters. They are read only where something may be wrong.
 
     ``damages`` collects those that can't be gone on from: none of them keeps the others from being checked.

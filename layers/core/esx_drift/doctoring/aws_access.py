@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import boto3
 import botocore
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from esx_drift.adapters.aws_clients import SDK_FIX, find_sdk_fault
 from esx_drift.adapters.messaging import SnsTopic
@@ -63,8 +63,7 @@ ACTIONS: Mapping[str, str] = {
 """What IAM calls the calls of the doctor, the functions' and the person's own."""
 
 
-@dataclass(frozen=True, slots=True)
-class AwsDoctor:
+class AwsDoctor(Struct, frozen=True):
     """Examines both buckets, the topic and both queues. ``drill``: publish one event, or none."""
 
     config: CheckConfig

@@ -8,11 +8,11 @@ Longer than 250 lines, because both read the same request, and refuse the same n
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from esx_drift import __version__
 from esx_drift.adapters.audit_store import S3Store
@@ -47,8 +47,7 @@ from esx_drift.ports import Channel
 ROUTE_STEPS = ("secret", *PATH_STEPS, "message")
 
 
-@dataclass(frozen=True, slots=True)
-class RouteDoctor:
+class RouteDoctor(Struct, frozen=True):
     """Examines one route by its channel. ``send``: whether a drill is posted."""
 
     route: Route
@@ -91,8 +90,7 @@ MAX_RECORDS_SEARCHED = 300
 """More than an outage of two days leaves in a vCenter's log, at a try every 15 minutes."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunDoctor:
+class RunDoctor(Struct, frozen=True):
     """Looks when a run by schedule last came to the vCenter ``name``, by its log; ``now`` is the time."""
 
     name: str

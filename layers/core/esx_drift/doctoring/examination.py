@@ -1,8 +1,9 @@
 """The doctor's results: one line for each step, about each vCenter, each route and AWS."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal, NotRequired, TypedDict
+
+from msgspec import Struct, field
 
 from esx_drift.domain.findings.kinds import FINDING_KINDS
 from esx_drift.errors import FIX_FACT, EsxDriftError
@@ -56,8 +57,7 @@ def is_narrowed(request: DoctorRequest) -> bool:
     return "vcenters" in request or "reset" in request
 
 
-@dataclass(slots=True)
-class Examination:
+class Examination(Struct):
     """The steps about one thing, in their order; each ``add_`` gives the result of the next step."""
 
     about: str

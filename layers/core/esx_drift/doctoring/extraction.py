@@ -1,8 +1,9 @@
 """The last steps of a vCenter's examination: one cluster's report and, where allowed, an extraction."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from esx_drift.contracts import read_document
 from esx_drift.doctoring.examination import Examination
@@ -39,8 +40,7 @@ SEE_QUARANTINE_FIX = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AwaitedReport:
+class AwaitedReport(Struct, frozen=True):
     """A new report, completed after ``since``. If none came: the kind of finding, and a sentence."""
 
     since: datetime
@@ -48,8 +48,7 @@ class AwaitedReport:
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class ExtractionDoctor:
+class ExtractionDoctor(Struct, frozen=True):
     """Examines one cluster by its last report, and by a new one if the fleet file allows extractions."""
 
     vcenter: VCenterSettings

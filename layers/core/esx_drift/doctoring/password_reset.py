@@ -5,10 +5,11 @@ Before the login, the breaker is written so that everybody else waits: the accou
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
+
+from msgspec import Struct
 
 from esx_drift.adapters.secrets import VCenterSecret
 from esx_drift.adapters.state_bucket import S3Breakers
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-@dataclass(frozen=True, slots=True)
-class PasswordReset:
+class PasswordReset(Struct, frozen=True):
     """Tries one vCenter's password once, whatever its breaker says, unless that could lock the account."""
 
     s3: "S3Client"

@@ -1,9 +1,10 @@
 """The examination of one vCenter, from its name in DNS to one extraction, by the calls that a check makes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+
+from msgspec import Struct
 
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
 from esx_drift.adapters.tls import build_tls_context
@@ -57,16 +58,14 @@ NO_CLUSTER_FIX = (
 EXAMINE_ALONE_FIX = "Examine it alone, which leaves more time: esx-drift doctor --vcenter {name}"
 
 
-@dataclass(frozen=True, slots=True)
-class TimeBounds:
+class TimeBounds(Struct, frozen=True):
     """``ends_at``: when waiting for a task ends. ``time_left_ms``: how long this run still lasts."""
 
     ends_at: datetime
     time_left_ms: Callable[[], float]
 
 
-@dataclass(frozen=True, slots=True)
-class VCenterDoctor:
+class VCenterDoctor(Struct, frozen=True):
     """Examines one vCenter of the fleet. ``reset``: tries a password again that was refused."""
 
     vcenter: VCenterSettings

@@ -6,9 +6,10 @@ Longer than 250 lines, because who may decide, and what that does, are read toge
 """
 
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
+
+from msgspec import Struct, field
 
 from esx_drift.domain.acceptance import (
     MAX_ACCEPTED_FOR,
@@ -52,8 +53,7 @@ from esx_drift.domain.text.versions import sort_naturally
 REPLACED = "vcenter-replaced"
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionEffect:
+class DecisionEffect(Struct, frozen=True):
     """The log afterwards, every finding with its transition, and for what it was taken or refused.
 
     ``taken`` and ``refused`` hold the ids of hosts; the cluster's where it was retired, and where another
@@ -393,8 +393,7 @@ def _retire_entry(entry: KnownCluster, now: datetime) -> KnownCluster:
     return {**entry, "retired_at": entry["retired_at"] or format_time(now)}
 
 
-@dataclass(frozen=True, slots=True)
-class _Review:
+class _Review(Struct, frozen=True):
     """Findings by what is ``accepted`` now, and what a decision changed in that."""
 
     snapshot: Snapshot

@@ -8,10 +8,11 @@ Longer than 250 lines, because what of an event is for people is rated and count
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal, cast
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from esx_drift.domain.stored.identifiers import make_event_id, make_window_name
 from esx_drift.domain.stored.types import (
@@ -35,8 +36,7 @@ from esx_drift.domain.stored.types import (
 from esx_drift.domain.text.wording import cut_text, split_vib_key
 
 
-@dataclass(frozen=True, slots=True)
-class NextStep:
+class NextStep(Struct, frozen=True):
     """One thing to do next, and the command or name that goes with it; empty where there is none.
 
     ``more``: the same for other clusters, where a message is about several.
@@ -52,8 +52,7 @@ class NextStep:
         return (self.command, *self.more) if self.command else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """A time in a message, which a channel shows in its reader's zone where it can.
 
     Attributes:
@@ -73,8 +72,7 @@ type Level = Literal["critical", "warning", "info", "over"]
 """How a message looks at a glance: how bad it is, or that what it tells is over."""
 
 
-@dataclass(frozen=True, slots=True)
-class MessageContent:
+class MessageContent(Struct, frozen=True):
     """What a message says. Names from outside may be anywhere in it: cleaned, but never to be read as markup.
 
     Attributes:
@@ -109,8 +107,7 @@ class MessageContent:
         return "".join(part if isinstance(part, str) else part.fallback for part in self.when)
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(Struct, frozen=True):
     """The arguments of one Publish. Lists among the attributes are ``String.Array``."""
 
     subject: str
@@ -346,8 +343,7 @@ def _is_in_family(change: Change, family: Family) -> bool:
     return change["kind"] != "relabelled" and find_change_family(change) == family
 
 
-@dataclass(frozen=True, slots=True)
-class _RecordFacts:
+class _RecordFacts(Struct, frozen=True):
     """What the events of one record are made of."""
 
     record: Record

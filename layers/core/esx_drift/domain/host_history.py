@@ -5,11 +5,12 @@ Longer than 250 lines, because what is kept of a host, and by what it is known a
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Final, cast
+
+from msgspec import Struct
 
 from esx_drift.domain.images.report import Inventory, Report
 from esx_drift.domain.stored.identifiers import find_machine, make_fingerprint
@@ -56,8 +57,7 @@ its UUID is another then. That is one call a cluster and week; a host that leave
 board, and comes back under another name and another id, is told as a new one."""
 
 
-@dataclass(frozen=True, slots=True)
-class RememberedHost:
+class RememberedHost(Struct, frozen=True):
     """What a log last knew of a host.
 
     Attributes:
@@ -81,8 +81,7 @@ class RememberedHost:
     uuid: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class IndexedLog:
+class IndexedLog(Struct, frozen=True):
     """Which hosts a log knows, as this process read it: what it names as long as its pointer is the same.
 
     Attributes:

@@ -12,9 +12,11 @@ Longer than 250 lines, because what hides and what must not are read together.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from esx_drift.domain.findings.flapping import FLAPPING, drop_flapping, recount_openings
 from esx_drift.domain.findings.rollouts import keep_heard_steps
@@ -151,16 +153,14 @@ def may_windows_hide_finding(finding: Finding) -> bool:
     return finding["kind"] not in NEVER_IN_A_WINDOW and finding["severity"] != "critical"
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True):
     """Whose log it is: the vCenter's name, and id and name of the cluster; none for the vCenter's own."""
 
     vcenter: str
     cluster: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Silencer:
+class Silencer(Struct, frozen=True):
     """All that may hide something of one record.
 
     ``ignore``: the rules that are in effect. ``windows``: those of the log, at the time ``now``; ``scopes``:
@@ -503,8 +503,7 @@ def list_running_windows(log: Log, after: LogState, rules: SilencingRules, now: 
     return [window for window in windows if parse_time(window["to"]) > now]
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """What a look shows of work that may be accepted.
 
     ``hosts``: those that it covered, as they are; ``make_key`` makes the key of the snapshot that holds their

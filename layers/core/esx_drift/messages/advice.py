@@ -1,7 +1,7 @@
 """Advice where a kind alone says too little: by the facts of the finding, and by whose log it stands in."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from copy import replace
 from types import MappingProxyType
 from typing import Final
 

@@ -6,8 +6,10 @@ one says the other leaves out.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import replace
 from typing import Any, Final, cast
+
+from msgspec import Struct, field
 
 from esx_drift.domain.images.part_words import (
     cut_tail,
@@ -46,8 +48,7 @@ MAX_COMPANIONS: Final = 3
 """So many parts that came with a new release are named; more are its whole image, and counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeWords:
+class ChangeWords(Struct, frozen=True):
     """What changes are worded with.
 
     Attributes:
@@ -91,8 +92,7 @@ class ChangeWords:
         return join_names(list_host_names(hosts, self.names))
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeLine:
+class ChangeLine(Struct, frozen=True):
     """One thing that changed.
 
     Attributes:

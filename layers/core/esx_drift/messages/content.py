@@ -6,10 +6,12 @@ Longer than 250 lines, because each kind of event is a message of its own, and a
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, cast
+
+from msgspec import Struct
 
 from esx_drift.domain.events import (
     BASELINE_RECORDED,
@@ -186,8 +188,7 @@ def begin_title(level: Level, data: MessageData) -> str:
     return ("CRITICAL · " if level == "critical" else "") + ("late: " if find_lateness(data) else "")
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
+class _Parts(Struct, frozen=True):
     """What the builders share: an event's data, and what of it began, ended and was put back."""
 
     data: MessageData

@@ -4,10 +4,12 @@ Longer than 250 lines, because what is one message, and what is said once in it,
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct
 
 from esx_drift.domain.events import (
     MAINTENANCE_ENDED,
@@ -45,8 +47,7 @@ CRITICAL_RANK: Final = rank_severity("critical")
 _NONE_CLOSED: Final[Mapping[str, Record]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class EventGroup:
+class EventGroup(Struct, frozen=True):
     """The events that one message tells, the worst first, then by time."""
 
     events: tuple[Event, ...]
@@ -274,8 +275,7 @@ LATE_AND_CLOSED: Final = "late, and no longer open"
 _LEVELS: Final[tuple[Level, ...]] = ("critical", "warning", "info", "over")
 
 
-@dataclass(frozen=True, slots=True)
-class _Thing:
+class _Thing(Struct, frozen=True):
     """One thing that a message tells: its fact, and what a message of its own would say."""
 
     fact: str

@@ -3,9 +3,10 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
+
+from msgspec import Struct
 
 from esx_drift.config import DEFAULT_STACK
 from esx_drift.domain.events import select_for_people
@@ -128,8 +129,7 @@ def count_places(data: MessageData) -> int:
     return len(set(map(find_place, data["parts"])))
 
 
-@dataclass(frozen=True, slots=True)
-class EndedAcceptance:
+class EndedAcceptance(Struct, frozen=True):
     """An acceptance that ended: when, for which hosts, and who had accepted it, and why, as far as known."""
 
     at: str

@@ -1,8 +1,9 @@
 """What takes its time, in words: an upgrade that goes from host to host, and what comes and goes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from esx_drift.domain.events import Moment
 from esx_drift.domain.images.part_words import cut_tail, format_earlier_release, format_release, name_part
@@ -20,8 +21,7 @@ from esx_drift.messages.message_data import MessageData
 HEARD_AGAIN: Final = "Reported again when it is done or stalls."
 
 
-@dataclass(frozen=True, slots=True)
-class RolloutWords:
+class RolloutWords(Struct, frozen=True):
     """How an upgrade that goes from host to host is told.
 
     Attributes:

@@ -5,7 +5,7 @@ it, may fail.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from copy import replace
 from types import MappingProxyType
 from typing import Final
 

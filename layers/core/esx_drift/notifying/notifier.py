@@ -5,9 +5,10 @@ Longer than 250 lines, because the record that vouches for an event also says wh
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
+
+from msgspec import Struct, field
 
 from esx_drift.contracts import parse_sent_json, require_valid
 from esx_drift.domain.deliveries import (
@@ -35,8 +36,7 @@ from esx_drift.ports import Deliveries, DeliveryQueue
 from esx_drift.unforeseen import hold_unforeseen
 
 
-@dataclass(slots=True)
-class NotifyResult:
+class NotifyResult(Struct):
     """What became of a message: its event (None: not for people), the routes it goes to, what failed."""
 
     event: Event | None = None
@@ -82,8 +82,7 @@ RECORD_ADDRESS = re.compile(
 """A bucket, and the key of a record of a check, or of a report, in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedEvents:
+class PublishedEvents(Struct, frozen=True):
     """Holds messages to the records of checks. Whoever may publish to the topic can't write records.
 
     ``bucket`` is the AuditBucket's name; ``read`` gives the bytes under a key in it, or None.
@@ -132,8 +131,7 @@ class PublishedEvents:
         return found.joined if event in found.joined else (event,)
 
 
-@dataclass(frozen=True, slots=True)
-class _HeldEvents:
+class _HeldEvents(Struct, frozen=True):
     """The digests of the events that a record holds, and those of them that one message tells together."""
 
     digests: frozenset[str]
@@ -199,8 +197,7 @@ def send_delivery(delivery: Delivery, deliveries: Deliveries, queue: DeliveryQue
     queue.send_delivery(build_delivery_message(delivery, deliveries.put_delivery(delivery)), 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Notifier:
+class Notifier(Struct, frozen=True):
     """The job, wired to a fleet's routes, the records that vouch for events, and what is sent to routes."""
 
     fleet: Fleet

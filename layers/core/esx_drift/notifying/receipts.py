@@ -1,10 +1,11 @@
 """What a route has heard of a delivery, and so what is to be posted to it now."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
+
+from msgspec import Struct
 
 from esx_drift.domain.deliveries import Delivery, identify_event
 from esx_drift.domain.events import OPENING_TRANSITIONS, MessageContent, select_for_people
@@ -21,8 +22,7 @@ from esx_drift.notifying import call_in_parallel
 from esx_drift.ports import Deliveries, RouteStates
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
+class Post(Struct, frozen=True):
     """What is to be posted now, and the ``receipts`` that it leaves; ``rest`` says that more is to follow."""
 
     content: MessageContent
@@ -38,8 +38,7 @@ MAX_LOOKED_UP: Final = 20
 """Of a late message about more clusters nothing is looked up: two reads each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipts:
+class Receipts(Struct, frozen=True):
     """The receipts of deliveries, and the states of routes, some of which are dead.
 
     ``read_head`` reads the newest record of a log, by the key of its pointer; None if one of both is damaged.

@@ -1,9 +1,10 @@
 """The sender's job: one delivery, posted once to its route, or sent anew until the route may be asked."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from esx_drift.domain.deliveries import (
     BUSY_PAUSE,
@@ -51,8 +52,7 @@ MISSED_TURNS_TOLD_AFTER: Final = timedelta(minutes=30)
 """A post takes seconds: who finds the turn free for so long, and never gets it, waits for no other one."""
 
 
-@dataclass(frozen=True, slots=True)
-class SendResult:
+class SendResult(Struct, frozen=True):
     """What became of a delivery, for the log: where it waits or failed, ``reason`` and ``why`` say the cause.
 
     ``posted`` counts the receipts of what was posted now; ``delay_seconds`` is how long it waits.
@@ -70,8 +70,7 @@ class SendResult:
         return self.reason not in {"", WebhookThrottled.reason}
 
 
-@dataclass(frozen=True, slots=True)
-class _Lease:
+class _Lease(Struct, frozen=True):
     """The lease to post to a route: the state that says so, and its ETag."""
 
     route: Route
@@ -79,8 +78,7 @@ class _Lease:
     etag: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
+class Sender(Struct, frozen=True):
     """The job, wired to the world. ``holder`` names this invocation where it takes the lease."""
 
     fleet: Fleet

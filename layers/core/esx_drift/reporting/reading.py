@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import datetime
 from typing import Final
 
 from aws_lambda_powertools import Logger
+from msgspec import Struct
 
 from esx_drift.domain.fleet.fleet import Fleet
 from esx_drift.domain.images.snapshot import upgrade_snapshot
@@ -31,16 +32,14 @@ MAX_DAY_RECORDS: Final = 500
 """Of one log, for one day: checks every hour, and a vCenter that is tried every ten minutes, are 200."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundLogs:
+class FoundLogs(Struct, frozen=True):
     """The logs, and the keys of the states of those whose newest record could not be read."""
 
     logs: FleetLogs
     unread: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class LogsReader:
+class LogsReader(Struct, frozen=True):
     """Reads the logs of a fleet's vCenters, several at once, and writes nothing."""
 
     store: Logs

@@ -14,12 +14,12 @@ Longer than 250 lines, because what is due, kept and published is one run.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypedDict, cast
 from zoneinfo import ZoneInfo
 
 from aws_lambda_powertools import Logger
+from msgspec import Struct, field
 
 from esx_drift.domain.fleet.fleet import Fleet, group_by_webhook
 from esx_drift.domain.reports.daily import Day, build_daily, count_lacking, find_due, hears_daily
@@ -68,8 +68,7 @@ class ReporterReply(TypedDict):
     begun: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Reporter:
+class Reporter(Struct, frozen=True):
     """The job, wired, for the stack named ``stack``.
 
     ``hour`` and ``zone`` say when the daily report is made, ``check_interval`` how often checks are.
@@ -137,8 +136,7 @@ class Reporter:
         return _Published(published, left, damages)
 
 
-@dataclass(frozen=True, slots=True)
-class _Published:
+class _Published(Struct, frozen=True):
     """The keys of reports that were published, those that were not, and what is damaged and given up."""
 
     published: list[str]
@@ -155,8 +153,7 @@ def _require_published(left: list[StoredObject], failures: Sequence[EsxDriftErro
         raise TopicUnavailable(f"not published yet, and tried again by the next run: {keys}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(Struct, frozen=True):
     """One run's look at the logs, at the time ``now``; ``bugs`` are what kept reports from being made.
 
     ``measures``: the fleet in numbers, if all logs were read.

@@ -6,7 +6,6 @@ lies in the dead letter queue, where an alarm tells of it, instead of coming bac
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools import Logger, single_metric
@@ -15,6 +14,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, Exc
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from esx_drift.contracts import read_payload
 from esx_drift.errors import ContractViolation, EsxDriftError, OutOfTime, RequestRefused
@@ -40,8 +40,7 @@ def has_field(event: object, name: str) -> bool:
     return isinstance(event, dict) and name in event
 
 
-@dataclass(frozen=True, slots=True)
-class SqsBatch:
+class SqsBatch(Struct, frozen=True):
     """A queue that feeds a function. ``failed_metric`` counts what it could not handle, by reason.
 
     With less time left than one message may take, none is begun: nothing is cut off in its middle, and

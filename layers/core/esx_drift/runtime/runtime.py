@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from esx_drift import __version__
 from esx_drift.adapters.audit_store import S3Store
@@ -19,8 +20,7 @@ from esx_drift.ports import Runtime
 from esx_drift.vcenter_sessions import VCenterSessions
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(Struct, frozen=True):
     """One invocation of a function: its environment, and what its job needs."""
 
     config: CheckConfig

@@ -19,12 +19,12 @@ Longer than 250 lines, because the order of its writes is what keeps the chain w
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final, TypedDict, cast
 
 from aws_lambda_powertools import Logger
+from msgspec import Struct
 
 from esx_drift.contracts import parse_payload
 from esx_drift.domain.stored.identifiers import (
@@ -85,16 +85,14 @@ class SealerReply(TypedDict):
     unread: int
 
 
-@dataclass(slots=True)
-class _HeldTurn:
+class _HeldTurn(Struct):
     """The turn that this run has, by its ETag, and the digest that was made last."""
 
     etag: str
     made: StoredObject | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Chain:
+class _Chain(Struct, frozen=True):
     """The newest signed digest, the keys of those behind it, and the keys of all below ``digests/``."""
 
     newest: Link | None
@@ -102,8 +100,7 @@ class _Chain:
     keys: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Sealer:
+class Sealer(Struct, frozen=True):
     """The job, wired. ``holder`` names this run; ``clock`` and ``time_left_ms`` as in ``Runtime``."""
 
     trail: SealedBucket

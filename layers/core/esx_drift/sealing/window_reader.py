@@ -1,11 +1,11 @@
 """What a window holds, found by listing the whole AuditBucket, and hashed as it lies there."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import batched
 from typing import Final
 
 from aws_lambda_powertools import Logger
+from msgspec import Struct, field
 
 from esx_drift.domain.stored.types import StoredObject
 from esx_drift.domain.trail.digests import (
@@ -31,8 +31,7 @@ MAX_HASHED_BYTES: Final = 1_000_000_000
 Nothing that esx-drift writes has a tenth of it."""
 
 
-@dataclass(slots=True)
-class WindowContent:
+class WindowContent(Struct):
     """What a window holds, up to where a digest is full or the time was over.
 
     Attributes:
@@ -48,8 +47,7 @@ class WindowContent:
     listed_to: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WindowReader:
+class WindowReader(Struct, frozen=True):
     """Reads what is in ``window``, behind ``newest``: the last digest, None where there is none.
 
     It leaves off where ``is_late`` says that the time is over, and where a digest is full. ``read_back``

@@ -4,9 +4,10 @@ Longer than 250 lines, because how digests hang together and what they name is r
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, cast
+
+from msgspec import Struct, field
 
 from esx_drift.contracts import parse_payload
 from esx_drift.domain.stored.identifiers import (
@@ -30,8 +31,7 @@ KEYS_PREFIX: Final = f"{DIGEST_PREFIX}keys/"
 type ParseKey = Callable[[bytes], PublicKey]
 
 
-@dataclass(slots=True)
-class ChainResult:
+class ChainResult(Struct):
     """What the digests show.
 
     Attributes:
@@ -82,8 +82,7 @@ class ChainResult:
         return self.sealed is not None and self.sealed.covers(moment)
 
 
-@dataclass(slots=True)
-class DigestChain:
+class DigestChain(Struct):
     """Reads the digests of ``files`` into the ``index``.
 
     ``pinned``: the keys of which one must have signed; none: any that is kept with the trail. ``since``: what

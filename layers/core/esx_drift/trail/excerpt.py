@@ -12,10 +12,12 @@ Longer than 250 lines, because digests and records say of each other how far to 
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from copy import replace
 from datetime import datetime
 from itertools import batched
 from typing import Final, cast
+
+from msgspec import Struct, field
 
 from esx_drift.contracts import parse_payload
 from esx_drift.contracts.unpacking import parse_record
@@ -62,8 +64,7 @@ KEYS_AT_ONCE: Final = 200
 """So many objects are read before the next ones are asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExcerptRequest:
+class ExcerptRequest(Struct, frozen=True):
     """What is to be copied.
 
     Attributes:
@@ -95,7 +96,7 @@ def copy_excerpt(files: TrailFiles, copy: TrailCopy, request: ExcerptRequest) ->
         StoreUnavailable: The trail can't be read, or the copy can't be written.
     """
     objects = _ObjectCopier(files, copy, request.on_progress)
-    digests = _DigestWalk(objects, request)
+    digests = _begin_digest_walk(objects, request)
     logs = _LogWalk(objects, request, digests)
     reached, reach = None, request.period.ends_at
     while reached is None or reach > reached:
@@ -110,8 +111,7 @@ def copy_excerpt(files: TrailFiles, copy: TrailCopy, request: ExcerptRequest) ->
     return excerpt
 
 
-@dataclass(slots=True)
-class _ObjectCopier:
+class _ObjectCopier(Struct):
     files: TrailFiles
     to: TrailCopy
     on_progress: Callable[[int, int], None]
@@ -150,8 +150,7 @@ class _ObjectCopier:
             return None
 
 
-@dataclass(slots=True)
-class _DigestWalk:
+class _DigestWalk(Struct):
     """The digests from the base on, copied one after the other.
 
     ``heads`` are the numbers to which logs are sealed, by the log's prefix, and ``starts`` those of the base;
@@ -160,32 +159,15 @@ class _DigestWalk:
 
     objects: _ObjectCopier
     request: ExcerptRequest
-    waiting: list[str] = field(default_factory=list)
+    excerpt: Excerpt
+    waiting: list[str]
     copied: list[str] = field(default_factory=list)
-    excerpt: Excerpt = field(init=False)
     starts: dict[str, int] = field(default_factory=dict)
     heads: dict[str, int] = field(default_factory=dict)
     named: set[str] = field(default_factory=set)
     receipts: dict[str, list[str]] = field(default_factory=dict)
     until: datetime | None = None
     has_reached: bool = False
-
-    def __post_init__(self) -> None:
-        keys = [found.key for found in self.objects.files.list_objects(DIGEST_PREFIX)]
-        digests = [key for key in keys if is_digest_key(key)]
-        base = self._find_base(digests)
-        self.waiting = digests[0 if base is None else digests.index(base) :]
-        request = self.request
-        clusters: list[ExcerptCluster] = [
-            {"vcenter": log.vcenter, "cluster": log.cluster, "name": log.name} for log in request.clusters
-        ]
-        self.excerpt = build_excerpt(
-            period=request.period,
-            made_at=request.made_at,
-            document_days=request.document_days,
-            clusters=clusters,
-            base=base,
-        )
 
     @property
     def is_at_end(self) -> bool:
@@ -233,16 +215,6 @@ class _DigestWalk:
         pairs = ((read(key), read(make_signature_key(key))) for key in self.copied)
         return any(body and signature and parsed.has_signed(body, signature) for body, signature in pairs)
 
-    def _find_base(self, digests: list[str]) -> str | None:
-        """Find the last digest whose span ends so long before the period that no record of it is named."""
-        limit = self.request.period.begins_at - MAX_CLOCK_DIFFERENCE
-        for key in reversed(digests):
-            body = self.objects.read(key)
-            digest = _find_digest(body)
-            if digest is not None and parse_time(digest["until"]) < limit:
-                return key
-        return None
-
     def _reaches(self, moment: datetime) -> bool:
         return self.until is not None and self.until >= moment
 
@@ -263,8 +235,35 @@ class _DigestWalk:
         self.until = parse_time(digest["until"]) if digest["listed_to"] is None else self.until
 
 
-@dataclass(slots=True)
-class _LogWalk:
+def _begin_digest_walk(objects: _ObjectCopier, request: ExcerptRequest) -> _DigestWalk:
+    """Begin at the base, or at the first digest where there is none."""
+    keys = [found.key for found in objects.files.list_objects(DIGEST_PREFIX)]
+    digests = [key for key in keys if is_digest_key(key)]
+    base = _find_base(objects, digests, request.period.begins_at - MAX_CLOCK_DIFFERENCE)
+    clusters: list[ExcerptCluster] = [
+        {"vcenter": log.vcenter, "cluster": log.cluster, "name": log.name} for log in request.clusters
+    ]
+    excerpt = build_excerpt(
+        period=request.period,
+        made_at=request.made_at,
+        document_days=request.document_days,
+        clusters=clusters,
+        base=base,
+    )
+    return _DigestWalk(objects, request, excerpt, digests[0 if base is None else digests.index(base) :])
+
+
+def _find_base(objects: _ObjectCopier, digests: list[str], limit: datetime) -> str | None:
+    """Find the last digest whose span ends so long before the period that no record of it is named."""
+    for key in reversed(digests):
+        body = objects.read(key)
+        digest = _find_digest(body)
+        if digest is not None and parse_time(digest["until"]) < limit:
+            return key
+    return None
+
+
+class _LogWalk(Struct):
     """The records of the logs, copied one after the other, and what they say."""
 
     objects: _ObjectCopier

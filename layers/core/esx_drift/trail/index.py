@@ -5,9 +5,10 @@ Longer than 250 lines, because all that is asked of the tables stands beside the
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
+
+from msgspec import Struct, field
 
 from esx_drift.domain.stored.identifiers import make_numbered_key
 from esx_drift.domain.trail.digests import parse_record_place
@@ -54,8 +55,7 @@ _TABLES: Final = """
 """Texts from outside are BLOBs: SQLite's own texts can hold no half of a surrogate pair, and JSON can."""
 
 
-@dataclass(frozen=True, slots=True)
-class IndexedObject:
+class IndexedObject(Struct, frozen=True):
     """An object to look at.
 
     ``sealed_sha256``: what the digest under ``digest_key`` says of its bytes. ``is_unread``: a digest says
@@ -70,8 +70,7 @@ class IndexedObject:
     is_unread: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """Some objects in the order of their keys; records are all of one log.
 
     ``before_sha256``: what a digest says of the record before the first one; None if none names it.
@@ -81,8 +80,7 @@ class Piece:
     before_sha256: str | None = None
 
 
-@dataclass(slots=True)
-class PieceResult:
+class PieceResult(Struct):
     """What came of a piece: problems, and what it says of other objects.
 
     Attributes:
@@ -117,8 +115,7 @@ class PieceResult:
         self.problems.append(Problem(key, kind, text))
 
 
-@dataclass(frozen=True, slots=True)
-class NamedObject:
+class NamedObject(Struct, frozen=True):
     """A key that a digest or a record names.
 
     Attributes:
@@ -134,8 +131,7 @@ class NamedObject:
     is_sealed: bool
 
 
-@dataclass(slots=True)
-class TrailIndex:
+class TrailIndex(Struct):
     """The index. It is closed when it is left as a context."""
 
     _base: sqlite3.Connection = field(default_factory=lambda: sqlite3.connect("", isolation_level=None))

@@ -8,8 +8,9 @@ That a record is what the next one names is no proof of the next one: for that t
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Final, cast
+
+from msgspec import Struct, field
 
 from esx_drift.contracts import parse_payload
 from esx_drift.contracts.unpacking import parse_record
@@ -34,8 +35,7 @@ DIGESTS_TRIED: Final = 2
 type _Body = bytes | TrailDamaged | None
 
 
-@dataclass(frozen=True, slots=True)
-class _ReadRecord:
+class _ReadRecord(Struct, frozen=True):
     """What lies in a record's place: the ``record``, else what is damaged; the ``sha256`` of its bytes."""
 
     record: Record | None = None
@@ -43,8 +43,7 @@ class _ReadRecord:
     sha256: str = ""
 
 
-@dataclass(slots=True)
-class LinkedRecords:
+class LinkedRecords(Struct):
     """Reads the records of the trail ``files``; what is damaged of them goes into ``damages``.
 
     ``ends`` are the highest numbers of logs, by the prefix of their keys, as far as they were listed;

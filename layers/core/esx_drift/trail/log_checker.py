@@ -5,9 +5,10 @@ Longer than 250 lines, because what a record is held to is read together.
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, cast
+
+from msgspec import Struct, field
 
 from esx_drift.contracts import read_document, require_valid
 from esx_drift.contracts.json_parsing import require_shallow
@@ -53,8 +54,7 @@ _MALFORMED: Final = (AttributeError, KeyError, TypeError, ValueError, Arithmetic
 """What comes of computing with JSON of another form: snapshots have no schema."""
 
 
-@dataclass(slots=True)
-class _KnownRecord:
+class _KnownRecord(Struct):
     """A record that was read: number, key and sha256, and the state that it left; none if it is no record.
 
     ``is_sealed``: a digest names it, with just these bytes.
@@ -65,8 +65,7 @@ class _KnownRecord:
     is_sealed: bool = False
 
 
-@dataclass(slots=True)
-class LogChecker:
+class LogChecker(Struct):
     """Checks records in their order; what they show goes into ``result``.
 
     ``files`` is the trail, and ``before_sha256`` what a digest says of the record before the first one.

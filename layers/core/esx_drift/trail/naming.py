@@ -6,9 +6,11 @@ nothing is called so, former names are looked for.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from copy import replace
 from itertools import pairwise
 from typing import Final
+
+from msgspec import Struct, field
 
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_record_prefix
 from esx_drift.errors import TrailDamaged
@@ -18,8 +20,7 @@ MOST_READ_FOR_NAMES: Final = 128
 """So many records of a vCenter's own log are read for former names: each has all names of its moment."""
 
 
-@dataclass(frozen=True, slots=True)
-class NamedLogs:
+class NamedLogs(Struct, frozen=True):
     """What was found by a name or an id.
 
     Attributes:

@@ -13,6 +13,8 @@ from itertools import batched, pairwise
 from typing import Final
 from urllib.parse import unquote
 
+from msgspec import Struct
+
 from esx_drift.contracts.unpacking import parse_snapshot, unpack_blob
 from esx_drift.domain.stored.identifiers import (
     VCENTER_LOG,
@@ -43,8 +45,7 @@ READ_FOR_A_LOOK: Final = 8
 FIRST_MOMENT: Final = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class VCenterLog:
+class VCenterLog(Struct, frozen=True):
     """The own log of a vCenter, which says what its clusters are called.
 
     Attributes:

@@ -1,8 +1,9 @@
 """One piece of a trail: some objects, read, hashed, and checked by their kinds. It runs in any process."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypedDict, cast
+
+from msgspec import Struct
 
 from esx_drift.contracts import parse_payload
 from esx_drift.contracts.unpacking import unpack_bounded
@@ -91,8 +92,7 @@ def _find_events(key: str, body: bytes) -> list[tuple[str, datetime]]:
         return []
 
 
-@dataclass(slots=True)
-class _PieceChecker:
+class _PieceChecker(Struct):
     files: TrailFiles
     sealed: SealedTime | None
     result: PieceResult

@@ -15,12 +15,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import batched
 from multiprocessing import get_context
 from typing import Final, cast
+
+from msgspec import Struct
 
 from esx_drift.contracts import parse_payload
 from esx_drift.domain.stored.identifiers import (
@@ -92,8 +93,7 @@ type OpenTrail = Callable[[], TrailFiles]
 """Opens the trail, in any process: it can be pickled."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What is to be verified, and how.
 
     Attributes:
@@ -120,8 +120,7 @@ class Request:
     on_progress: Callable[[int, int], None] = lambda _done, _total: None
 
 
-@dataclass(slots=True)
-class Verification:
+class Verification(Struct):
     """What came of it.
 
     Attributes:

@@ -1,6 +1,6 @@
 """How a session treats its vCenter: what is tried again and what never; how tokens die and sessions end."""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from esx_drift.adapters.tls import build_tls_context

@@ -2,7 +2,8 @@
 
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest

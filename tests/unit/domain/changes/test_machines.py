@@ -1,7 +1,7 @@
 """Which host is which: by id, by name unless it is another machine, or by a UUID of its machine's own."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 

@@ -1,6 +1,6 @@
 """What tells two conditions apart."""
 
-from dataclasses import replace
+from copy import replace
 
 from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.stored.identifiers import make_fingerprint

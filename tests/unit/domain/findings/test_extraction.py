@@ -1,6 +1,6 @@
 """Why there is no fresh report."""
 
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest

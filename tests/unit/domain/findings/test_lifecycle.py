@@ -1,7 +1,8 @@
 """Looks, decisions, rules and windows in any order: nothing told twice, forgotten, or wrongly hidden."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 

@@ -1,6 +1,6 @@
 """What one fresh look shows, how bad it is, and in which words."""
 
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 

@@ -1,6 +1,6 @@
 """What spreads, grows, ends or comes and goes within a window: not told in it, and once at its end."""
 
-from dataclasses import replace
+from copy import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 

@@ -1,6 +1,5 @@
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +16,7 @@ from esx_drift.domain.fleet.fleet import (
 from esx_drift.domain.fleet.review import list_fleet_differences, list_shared_fallbacks
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 
 from tests.unit.fleets import SETTINGS, fleet, fleets
 

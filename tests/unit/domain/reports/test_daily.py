@@ -1,6 +1,6 @@
 """What a day is, and that the numbers of its report add up."""
 
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import cast
 from zoneinfo import ZoneInfo, available_timezones

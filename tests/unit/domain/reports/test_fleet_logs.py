@@ -1,6 +1,6 @@
 """The fleet in numbers, as the dashboard draws them."""
 
-from dataclasses import replace
+from copy import replace
 from datetime import timedelta
 
 import pytest

@@ -9,10 +9,11 @@ Longer than 250 lines, because who answered decides what an answer means.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from html import unescape
 from http import HTTPStatus
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from esx_drift.adapters.vcenter.http_client import HttpAnswer, parse_retry_after
 from esx_drift.contracts import parse_json
@@ -52,8 +53,7 @@ UNAVAILABLE_STATUSES = frozenset(
 """Whoever says so: the services behind don't answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApiError:
+class ApiError(Struct, frozen=True):
     """An error's type, the id of its first message and that message's text; each may be empty.
 
     ``answered_by`` says what answered in the vCenter's place; empty if the vCenter itself did.

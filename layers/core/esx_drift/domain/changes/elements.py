@@ -1,8 +1,9 @@
 """One part of an image that differs, as a change: it, or only how the report words it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal, cast
+
+from msgspec import Struct
 
 from esx_drift.domain.images.image import format_part_version
 from esx_drift.domain.stored.types import Change, ChangeKind, Element, Image, Json, Parts, Severity, Snapshot
@@ -32,8 +33,7 @@ _IN_TEXTS = frozenset({"version", *_NAMES.values()})
 _HARMLESS = {("host", "added"), ("host", "removed"), ("orphaned_vib", "removed"), ("solution", "upgraded")}
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """One part in two images.
 
     Attributes:
@@ -145,8 +145,7 @@ type ImagePair = tuple[str, str]
 """The digests of an image in the baseline and of one in the current snapshot."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rewording:
+class Rewording(Struct, frozen=True):
     """A version of a part with its labels before and now; null where it is not described."""
 
     part: str

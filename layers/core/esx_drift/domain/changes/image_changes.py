@@ -1,9 +1,10 @@
 """What changed from one image to another, for all hosts that made the same step."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import batched
 from typing import Final
+
+from msgspec import Struct
 
 from esx_drift.domain.changes.elements import Difference, DifferenceKind, build_alternative, build_change
 from esx_drift.domain.stored.identifiers import encode_canonical_json
@@ -13,8 +14,7 @@ DIFFERENCES_AT_ONCE: Final = 1_000
 """How many DeepDiff is given at once: it keeps several kilobytes of each until it is done with all."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageTransition:
+class ImageTransition(Struct, frozen=True):
     """Two images, and the hosts that went from one to the other.
 
     ``accepted`` is what was accepted for all of them; None where nothing can be put back, or it is not known.

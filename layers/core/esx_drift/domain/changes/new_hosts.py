@@ -5,8 +5,10 @@ Longer than 250 lines, because which host is which decides what is said of one t
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping
-from dataclasses import dataclass, replace
+from copy import replace
 from typing import Final, cast
+
+from msgspec import Struct
 
 from esx_drift.domain.changes.compare import build_bare_change
 from esx_drift.domain.changes.elements import ELEMENTS
@@ -196,8 +198,7 @@ def _find_shared_uuids(remembered: Iterable[RememberedHost]) -> set[str | None]:
     return {machine for machine in ids if min(len(ids[machine]), len(names[machine])) > 1}
 
 
-@dataclass(frozen=True, slots=True)
-class _AskedHost:
+class _AskedHost(Struct, frozen=True):
     """A host that is looked for. ``uuid``: its machine's; ``own_uuid``: the same, if no other host has it.
 
     ``is_only``: no other host is asked for whose name begins alike.

@@ -1,7 +1,7 @@
 """The clusters that a vCenter ever listed, as its log keeps them."""
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 from typing import Final
 

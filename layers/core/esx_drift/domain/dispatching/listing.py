@@ -4,8 +4,10 @@ A lost permission answers like a deleted cluster: with a shorter list. So nothin
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import datetime
+
+from msgspec import Struct
 
 from esx_drift.domain.dispatching.known_clusters import (
     build_known_cluster,
@@ -34,8 +36,7 @@ from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.vcenter_api import is_usable_id
 
 
-@dataclass(frozen=True, slots=True)
-class ReconciledListing:
+class ReconciledListing(Struct, frozen=True):
     """What a listing comes to. ``expected`` maps ids to names: listed or known, and not left out.
 
     ``ruled_out_kinds`` are those that it can disprove: one that lost most clusters says nothing about any.

@@ -4,9 +4,10 @@ Longer than 250 lines, because a run and the requests that come of it are read t
 """
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, NotRequired, TypedDict
+
+from msgspec import Struct
 
 from esx_drift.domain.findings.kinds import LOGIN_KINDS
 from esx_drift.domain.stored.identifiers import (
@@ -46,8 +47,7 @@ MAX_RETRIES: Final = 1_000_000
 """Of a listing, as its schema has it: years of an outage."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One run of the dispatcher. ``selected``: just these clusters (ids or names), by vCenter.
 
     ``vcenters``: all clusters of just these. ``attempt`` counts the dispatcher's own retries of a vCenter; a

@@ -1,15 +1,15 @@
 """A condition is what a look, or a failure to look, shows to hold now. ``update`` makes findings of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from esx_drift.domain.findings.kinds import FINDING_KINDS
 from esx_drift.domain.stored.identifiers import make_fingerprint
 from esx_drift.domain.stored.types import Family, FindingKind, Json, Severity
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """A condition that holds now, not yet known to be new or old.
 
     Attributes:

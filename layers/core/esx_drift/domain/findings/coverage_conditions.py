@@ -1,9 +1,10 @@
 """Conditions of the hosts that a look did not see, and for how long."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from esx_drift.domain.findings.condition import Condition, build_condition
 from esx_drift.domain.findings.kinds import FINDING_KINDS
@@ -21,8 +22,7 @@ LAST_IMAGE_DETAIL: Final = "last_image"
 _USUAL_STATES: Final = frozenset({"CONNECTED", "POWERED_ON"})
 
 
-@dataclass(frozen=True, slots=True)
-class UncoveredHosts:
+class UncoveredHosts(Struct, frozen=True):
     """A report against the inventory. ``since``: when each uncovered host was last seen, as text."""
 
     report: Report

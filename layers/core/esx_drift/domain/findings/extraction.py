@@ -1,8 +1,9 @@
 """Why there is no fresh report, as conditions; and whether a report is fresh."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from esx_drift.domain.findings.condition import Condition, build_condition
 from esx_drift.domain.stored.types import FindingKind, Json
@@ -23,8 +24,7 @@ ELIGIBILITY_CHECK_FAILURE = "ELIGIBILITY_CHECK_FAILURE"
 """These two are values of a report's status."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExtractionState:
+class ExtractionState(Struct, frozen=True):
     """What is known of an extraction that left no fresh report.
 
     Attributes:
@@ -117,8 +117,7 @@ MAX_AHEAD = timedelta(minutes=5)
 """A report is not believed if it was completed later than this after the ``Date`` of the reply."""
 
 
-@dataclass(frozen=True, slots=True)
-class FreshnessLimits:
+class FreshnessLimits(Struct, frozen=True):
     """What a fresh report must be newer than.
 
     Attributes:

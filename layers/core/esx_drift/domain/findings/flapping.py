@@ -1,10 +1,11 @@
 """Findings that come and go: said once, not told each time, and told again when they are steady."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
+
+from msgspec import Struct, field
 
 from esx_drift.domain.stored.types import Finding, FindingKind, Flapping, Json, Openings, rank_severity
 from esx_drift.domain.text.times import format_time, parse_time
@@ -25,8 +26,7 @@ MAX_REMEMBERED: Final = 100
 """Findings of a log whose openings are kept: those of a cluster's 96 hosts at once, and a few more."""
 
 
-@dataclass(slots=True)
-class _OpeningCounter:
+class _OpeningCounter(Struct):
     """Counts the openings of one check. ``openings`` are those of before, by fingerprint."""
 
     openings: Mapping[str, Openings]

@@ -4,9 +4,10 @@ Longer than 250 lines, because it is one table. docs/findings.md is made from it
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from esx_drift.domain.stored.types import Family, FindingKind, Severity
 
@@ -22,8 +23,7 @@ listed its clusters. ``look``: a new report of the cluster was taken. ``clock``:
 type Scope = Literal["vcenter", "cluster", "host", "vib", "object"]
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(Struct, frozen=True):
     """The words for a finding.
 
     ``headline`` follows the place in a title, ``end_headline`` is the headline of its end, ``step`` follows
@@ -46,8 +46,7 @@ class Advice:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KindEntry:
+class KindEntry(Struct, frozen=True, kw_only=True):
     """One kind of finding.
 
     Attributes:

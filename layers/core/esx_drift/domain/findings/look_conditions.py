@@ -5,9 +5,11 @@ Longer than 250 lines, because that hosts differ is told by the very images of w
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from esx_drift.domain.acceptance import (
     build_difference_detail,
@@ -56,8 +58,7 @@ MAX_DESCRIBED_GROUPS: Final = 3
 MAX_NAMED_OUTLIERS: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class UnreviewedSoftware:
+class UnreviewedSoftware(Struct, frozen=True):
     """How what hosts run differs from what was last accepted for them: in full, how bad, and in short."""
 
     detail: Mapping[str, Json]
@@ -325,8 +326,7 @@ def _list_inconsistencies(lines: Sequence[str]) -> Iterator[Condition]:
         yield build_condition("document-inconsistent", summary, detail=detail)
 
 
-@dataclass(frozen=True, slots=True)
-class _GroupWording:
+class _GroupWording(Struct, frozen=True):
     """Groups in words, as they differ from the majority."""
 
     majority: ImageGroup

@@ -6,9 +6,11 @@ Longer than 250 lines, because how one begins, moves, stalls and ends is read to
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
+
+from msgspec import Struct, field
 
 from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.images.image import format_part_version
@@ -39,8 +41,7 @@ FORGOTTEN_AFTER: Final = timedelta(days=30)
 """A rollout that reaches no further host for so long is none any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class RolloutUpdate:
+class RolloutUpdate(Struct, frozen=True):
     """What a look says of what spreads over its cluster.
 
     Attributes:
@@ -115,8 +116,7 @@ class RolloutUpdate:
         return {**finding, "suppressed_by": ROLLOUT}
 
 
-@dataclass(frozen=True, slots=True)
-class RolloutLook:
+class RolloutLook(Struct, frozen=True):
     """A look, as far as it says how far a change has spread.
 
     Attributes:

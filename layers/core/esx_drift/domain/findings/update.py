@@ -8,10 +8,12 @@ Longer than 250 lines, because all that makes a finding of a condition is read t
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct, field
 
 from esx_drift.domain.findings.condition import Condition, build_condition
 from esx_drift.domain.findings.flapping import count_openings
@@ -39,8 +41,7 @@ _USUAL_REASONS: Mapping[Family, ResolvedBecause] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class CheckScope:
+class CheckScope(Struct, frozen=True):
     """What a check can say of findings.
 
     Attributes:
@@ -56,8 +57,7 @@ class CheckScope:
     counts: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class FindingsUpdate:
+class FindingsUpdate(Struct, frozen=True):
     """What is open after a check.
 
     Attributes:

@@ -1,6 +1,6 @@
 """A vCenter that fails: as the failure that the record keeps, and as the condition that holds."""
 
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 

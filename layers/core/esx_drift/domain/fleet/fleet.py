@@ -1,9 +1,10 @@
 """The fleet file: its JSON as types, which ``fleet.schema.json`` bounds, and what it says as values."""
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final, NotRequired, Required, TypedDict, cast
+
+from msgspec import Struct
 
 from esx_drift.domain.fleet.rules import (
     EVERYTHING,
@@ -85,8 +86,7 @@ CHANNELS_WITHOUT_SECRET: Final = frozenset({"amazon-q"})
 APPLIED_SETTINGS = AppliedSettings.__optional_keys__
 
 
-@dataclass(frozen=True, slots=True)
-class VCenterSettings:
+class VCenterSettings(Struct, frozen=True):
     """A vCenter to watch. The file's ``settings`` and the vCenter's own are resolved into the fields.
 
     The defaults of ``fleet.schema.json`` are these; why each is what it is stands there.
@@ -104,8 +104,7 @@ class VCenterSettings:
     stall_after_seconds: int = 21_600
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """Whom to tell, by which channel, and what they hear; empty ``families`` and ``kinds`` are all of them.
 
     ``secret`` is the name after ``esx-drift/<channel>/``; ``fallback`` the route that hears instead, once
@@ -134,8 +133,7 @@ def group_by_webhook(routes: Sequence[Route]) -> list[tuple[Route, ...]]:
     return [tuple(route for route in routes if route.webhook == webhook) for webhook in webhooks]
 
 
-@dataclass(frozen=True, slots=True)
-class Fleet:
+class Fleet(Struct, frozen=True):
     """What the fleet file says of vCenters, of routes, and of what is not repeated, in the file's order."""
 
     vcenters: tuple[VCenterSettings, ...]

@@ -5,10 +5,11 @@ Longer than 250 lines, because every fault of a fleet file but those of its rule
 
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Final, get_args
+
+from msgspec.structs import asdict
 
 from esx_drift.domain.fleet.fleet import (
     DEFAULT_CHANNEL,

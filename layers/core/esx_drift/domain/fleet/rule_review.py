@@ -4,10 +4,11 @@ Longer than 250 lines, because what is refused and what is only of no use are re
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import combinations, islice, pairwise
 from typing import Final
+
+from msgspec import Struct, field
 
 from esx_drift.domain.fleet.fleet import (
     FleetDocument,
@@ -147,8 +148,7 @@ def _list_periods(window: MaintenanceWindow, now: datetime) -> list[Period]:
     return [window.period] if window.period and window.period.ends_at > now else []
 
 
-@dataclass(frozen=True, slots=True)
-class KnownThings:
+class KnownThings(Struct, frozen=True):
     """What the records of a stack know.
 
     ``clusters``: id and name of each, by vCenter. ``names``: all that a rule may name under ``keys``.

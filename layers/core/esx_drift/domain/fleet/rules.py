@@ -1,12 +1,12 @@
 """What keeps people from being told, as the fleet file states it: its JSON as types, and as values."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, NotRequired, TypedDict, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
+from msgspec import Struct
 
 from esx_drift.domain.stored.types import ChangeKind, Element, FindingKind
 from esx_drift.domain.text.times import parse_duration, parse_time
@@ -66,16 +66,14 @@ class MaintenanceDocument(ScopeDocument, MaintenanceTimes):
     accept: NotRequired[bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
+class Period(Struct, frozen=True):
     """A time from ``begins_at`` on, until before ``ends_at``."""
 
     begins_at: datetime
     ends_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Recurrence:
+class Recurrence(Struct, frozen=True):
     """When a window begins, again and again, and how long it is each time.
 
     ``cron`` is a line of five fields, which goes by the clocks of ``timezone`` as cron of Debian does: a time
@@ -127,8 +125,7 @@ looks back from the second has to begin further on."""
 _ANY_DAY: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class IgnoreRule:
+class IgnoreRule(Struct, frozen=True):
     """What people are not told of, until when. Empty fields narrow nothing."""
 
     name: str
@@ -169,8 +166,7 @@ class IgnoreRule:
         return bool(self.findings or not (self.elements or self.kinds))
 
 
-@dataclass(frozen=True, slots=True)
-class MaintenanceWindow:
+class MaintenanceWindow(Struct, frozen=True):
     """Planned work. ``accept``: what is done in it is accepted at its end."""
 
     name: str
@@ -188,8 +184,7 @@ class MaintenanceWindow:
         return period if is_met else None
 
 
-@dataclass(frozen=True, slots=True)
-class SilencingRules:
+class SilencingRules(Struct, frozen=True):
     """All that the fleet file keeps from being repeated to people, in its order."""
 
     ignore: tuple[IgnoreRule, ...] = ()

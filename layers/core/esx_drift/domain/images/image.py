@@ -6,8 +6,9 @@ The form is flat maps: no order, and nothing that only describes.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import Image, Json, Parts
@@ -156,8 +157,7 @@ def _list_software(document: "Document") -> "Iterator[Software]":
             yield from (info, *(info.get("alternative_images") or {}).values())
 
 
-@dataclass(frozen=True, slots=True)
-class ImageGroup:
+class ImageGroup(Struct, frozen=True):
     """Hosts that run the same software, in their natural order."""
 
     image: Image
@@ -190,8 +190,7 @@ def group_hosts_by_image(images: Mapping[str, Image], runs: Mapping[str, str]) -
     return [group.group for digest, group in ranked if digest not in excused]
 
 
-@dataclass(slots=True)
-class _HostCollector:
+class _HostCollector(Struct):
     """Hosts with the same main parts, and their images by digest: they may offer different alternatives."""
 
     hosts: list[str] = field(default_factory=list)

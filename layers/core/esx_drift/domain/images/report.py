@@ -1,9 +1,10 @@
 """What a document reports: its three places of images are read into one map from host to image."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from esx_drift.domain.images.document import (
     Document,
@@ -19,16 +20,14 @@ from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.versions import sort_naturally
 
 
-@dataclass(frozen=True, slots=True)
-class ListedImage:
+class ListedImage(Struct, frozen=True):
     """An image with the details that the report gives, and every list of hosts that it has there."""
 
     info: SoftwareInfo
     host_lists: list[list[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """A document in the form that snapshots and conditions are made of.
 
     Attributes:
@@ -105,8 +104,7 @@ def _list_named_images(categories: ImageCategories) -> Iterator[InstalledImage]:
             yield installed
 
 
-@dataclass(slots=True)
-class _ImageCollector:
+class _ImageCollector(Struct):
     """Images gathered from wherever the report lists them."""
 
     by_digest: dict[str, Image] = field(default_factory=dict)
@@ -174,8 +172,7 @@ class InventoryHost(Protocol):
 type Inventory = Mapping[str, InventoryHost]
 
 
-@dataclass(frozen=True, slots=True)
-class ReportedHost:
+class ReportedHost(Struct, frozen=True):
     """A host that is known from the report only."""
 
     name: str

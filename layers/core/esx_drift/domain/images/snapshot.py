@@ -8,8 +8,9 @@ Longer than 250 lines, because the form and the way to it are changed together.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
+
+from msgspec import Struct
 
 from esx_drift.domain.images.image import format_part_version, spell_base_image, spell_image
 from esx_drift.domain.images.labels import build_labels
@@ -108,8 +109,7 @@ def find_host_image(snapshot: Snapshot, known: KnownHost) -> Image | None:
     return None if known["image"] is None else snapshot["images"][known["image"]]
 
 
-@dataclass(frozen=True, slots=True)
-class UpgradedSnapshot:
+class UpgradedSnapshot(Struct, frozen=True):
     """A snapshot in today's form. ``digests``: the digests of its images before, and now."""
 
     snapshot: Snapshot

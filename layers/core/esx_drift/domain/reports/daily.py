@@ -5,11 +5,12 @@ Longer than 250 lines, because what is counted and the report that is made of it
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from itertools import zip_longest
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from esx_drift.domain.events import list_moved_kinds, list_vanished, select_for_people
 from esx_drift.domain.fleet.fleet import Fleet, Route, select_routes
@@ -56,8 +57,7 @@ YOUNG, OLD = timedelta(days=1), timedelta(days=7)
 """The bounds between the ages of open findings."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToldEvent:
+class ToldEvent(Struct, frozen=True):
     """What is kept of an event for the report: whom it could reach, and how much it told.
 
     ``shown``: as people were told it, without what was suppressed; None if that was all. ``kinds`` and
@@ -80,8 +80,7 @@ class ToldEvent:
     hidden_hosts: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class DayRecord:
+class DayRecord(Struct, frozen=True):
     """What is kept of a record for the report. ``asked``: whom a run by schedule meant to check, by id."""
 
     outcome: Outcome
@@ -90,8 +89,7 @@ class DayRecord:
     events: tuple[ToldEvent, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
+class Day(Struct, frozen=True):
     """A day of the logs, from ``begin`` to ``end``. ``now``: when the report is made.
 
     ``records``: those of each log, also of after the day, the oldest first. ``lacking``: how many reports of

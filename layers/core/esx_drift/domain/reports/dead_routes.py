@@ -1,15 +1,15 @@
 """Routes that take no message any more, as subscribers hear of them; a fallback hears it from the sender."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from esx_drift.domain.deliveries import RouteState
 from esx_drift.domain.fleet.fleet import Route
 from esx_drift.domain.stored.types import Json
 
 
-@dataclass(frozen=True, slots=True)
-class DeadRoute:
+class DeadRoute(Struct, frozen=True):
     """A webhook that is dead ``since`` then, for ``reason``, by the first of its ``routes``."""
 
     routes: tuple[Route, ...]

@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from esx_drift.domain.fleet.fleet import Route
 from esx_drift.domain.reports.fleet_logs import FleetLogs, LogHead, LogName, Reach, RunningImage
@@ -24,8 +25,7 @@ FIRST_LOOK_FAMILIES: Final = frozenset({"report", "baseline"})
 """A route that names families hears of first looks if one of these is among them."""
 
 
-@dataclass(frozen=True, slots=True)
-class FirstLooks:
+class FirstLooks(Struct, frozen=True):
     """The clusters whose first look is to be told now.
 
     ``is_fleet``: it is the fleet's own first look. Then ``missing`` are clusters that nobody has seen yet,

@@ -5,9 +5,11 @@ Longer than 250 lines, because the fleet is measured by what is kept of each log
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, TypedDict
+
+from msgspec import Struct
 
 from esx_drift.domain.dispatching.known_clusters import find_pattern_that_leaves_out
 from esx_drift.domain.fleet.fleet import Fleet, Route, VCenterSettings, select_routes
@@ -34,8 +36,7 @@ EVERYBODY = Route("", "", "", "info", (), EVERYTHING, EVERYTHING)
 """Stands for the subscribers of the topic, where the fleet file has no route."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogHead:
+class LogHead(Struct, frozen=True):
     """What the newest record of a log says.
 
     ``known`` are the clusters that a vCenter's own log knows, and ``standalone_hosts`` its hosts in none; a
@@ -85,8 +86,7 @@ def is_scheduled_run(record: Record) -> bool:
     return dispatch is not None and dispatch["trigger"] == "schedule" and not dispatch["selected"]
 
 
-@dataclass(frozen=True, slots=True)
-class FleetLogs:
+class FleetLogs(Struct, frozen=True):
     """The logs of a fleet. ``keys`` are those of all states; ``heads`` the newest records that were read."""
 
     fleet: Fleet

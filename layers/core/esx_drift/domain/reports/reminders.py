@@ -1,9 +1,10 @@
 """Reminders: a critical finding that stays open is told again, in one message a route."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from esx_drift.domain.fleet.fleet import Route
 from esx_drift.domain.reports.fleet_logs import LogHead, LogName, hears_finding
@@ -30,8 +31,7 @@ MAX_REMINDED: Final = 30
 """Findings that a reminder lists; its total is exact."""
 
 
-@dataclass(frozen=True, slots=True)
-class CriticalFinding:
+class CriticalFinding(Struct, frozen=True):
     """A critical finding that is open, and where. ``key`` names it among all of the fleet."""
 
     key: str
@@ -39,8 +39,7 @@ class CriticalFinding:
     finding: Finding
 
 
-@dataclass(frozen=True, slots=True)
-class Reminder:
+class Reminder(Struct, frozen=True):
     """What one route is reminded of, the oldest first. ``about`` makes its id: the same for the same."""
 
     route: Route

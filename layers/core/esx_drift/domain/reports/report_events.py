@@ -1,9 +1,10 @@
 """A report as it is kept, and its event as it is published."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, cast
+
+from msgspec import Struct
 
 from esx_drift.domain.events import build_cloud_event
 from esx_drift.domain.stored.identifiers import make_event_id, make_report_id, make_report_key
@@ -22,8 +23,7 @@ FLEET_SOURCE: Final = "/fleet"
 FLEET_SUBJECT: Final = "fleet"
 
 
-@dataclass(frozen=True, slots=True)
-class ReportMaker:
+class ReportMaker(Struct, frozen=True):
     """Makes reports at the time ``now``, for the stack named ``stack``; ``locate`` gives a key's address."""
 
     now: datetime

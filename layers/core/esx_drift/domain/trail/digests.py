@@ -16,10 +16,11 @@ Longer than 250 lines, because what a digest names and what the next one leaves 
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, NotRequired, TypedDict
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from esx_drift.domain.stored.identifiers import (
     DIGEST_PREFIX,
@@ -111,16 +112,14 @@ class SealingTurn(TypedDict):
     made: NotRequired[StoredObject | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """A digest, and the key and sha256 by which the next one names it."""
 
     stored: StoredObject
     digest: Digest
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """What a digest is about: what was written from ``since`` on and before ``until``, behind a key.
 
     What S3 got at ``settled_to`` or later may come into sight after its place was looked through: the next
@@ -144,8 +143,7 @@ class Window:
         return self.looked_from <= written_at < self.since
 
 
-@dataclass(slots=True)
-class Room:
+class Room(Struct):
     """What is left for one list of a digest: bytes, and values, as the reader of JSON counts them."""
 
     bytes_left: int
@@ -164,8 +162,7 @@ class Room:
         return self.bytes_left >= 0 and self.values_left >= 0
 
 
-@dataclass(frozen=True, slots=True)
-class RecordPlace:
+class RecordPlace(Struct, frozen=True):
     """Where a key of a record belongs: to the log with the ``prefix``, under the number ``seq``."""
 
     prefix: str

@@ -4,10 +4,11 @@ Longer than 250 lines, because it is one account of one period.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from typing import Final
+
+from msgspec import Struct, field
 
 from esx_drift.domain.stored.identifiers import make_next_attempt_id
 from esx_drift.domain.stored.types import (
@@ -42,8 +43,7 @@ _NO_LOOK: Final[Mapping[Outcome, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class AskedLook:
+class AskedLook(Struct, frozen=True):
     """What a run of the dispatcher meant to do about a cluster.
 
     Attributes:
@@ -61,8 +61,7 @@ class AskedLook:
     is_left_out: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class MissedLook:
+class MissedLook(Struct, frozen=True):
     """A check that was expected, and saw nothing. ``seq``: the record that it left; none if it left none."""
 
     at: str
@@ -71,8 +70,7 @@ class MissedLook:
     seq: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PartialLook:
+class PartialLook(Struct, frozen=True):
     """A check that saw the cluster, and not all of its hosts. ``unseen``: which, by id, and why."""
 
     at: str
@@ -80,8 +78,7 @@ class PartialLook:
     unseen: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LookCount:
+class LookCount(Struct, frozen=True):
     """The checks of a cluster that were expected in a period.
 
     Attributes:
@@ -106,8 +103,7 @@ class LookCount:
     known_since: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeEvidence:
+class ChangeEvidence(Struct, frozen=True):
     """A change of the period.
 
     ``undone_by``: the record that found it undone on the last host on which nobody accepted it; none where
@@ -118,8 +114,7 @@ class ChangeEvidence:
     undone_by: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class OrphanEvidence:
+class OrphanEvidence(Struct, frozen=True):
     """An orphaned VIB of the period.
 
     Attributes:
@@ -141,8 +136,7 @@ class OrphanEvidence:
     gone_because: ResolvedBecause | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EndedFinding:
+class EndedFinding(Struct, frozen=True):
     """A finding that ended in the period: when, and which record says so.
 
     ``acceptances``: who accepted it, while it was open or at its end.
@@ -154,8 +148,7 @@ class EndedFinding:
     acceptances: tuple[Acceptance, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LogEvidence:
+class LogEvidence(Struct, frozen=True):
     """What the records of one log say of a period.
 
     Attributes:

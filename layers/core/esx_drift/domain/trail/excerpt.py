@@ -12,9 +12,10 @@ for its own time alone.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NotRequired, TypedDict
+
+from msgspec import Struct
 
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, compute_digest, make_record_prefix
 from esx_drift.domain.stored.types import StoredObject
@@ -65,8 +66,7 @@ class ExcerptManifest(TypedDict):
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class AuditPeriod:
+class AuditPeriod(Struct, frozen=True):
     """From one moment to another, both in it."""
 
     begins_at: datetime
@@ -77,8 +77,7 @@ class AuditPeriod:
         return self.begins_at <= parse_time(time) <= self.ends_at
 
 
-@dataclass(frozen=True, slots=True)
-class Excerpt:
+class Excerpt(Struct, frozen=True):
     """Which part of a trail an excerpt is.
 
     Attributes:

@@ -7,8 +7,10 @@ Longer than 250 lines, because all of it is read from records in the same way, a
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import replace
 from typing import Literal
+
+from msgspec import Struct, field
 
 from esx_drift.domain.images.image import format_part_version
 from esx_drift.domain.stored.identifiers import make_window_name
@@ -41,8 +43,7 @@ type PartOrigin = Literal["first-copy", "first-seen", "change", "earlier", "unkn
 ORPHANED_VIB: Element = "orphaned_vib"
 
 
-@dataclass(frozen=True, slots=True)
-class Acceptance:
+class Acceptance(Struct, frozen=True):
     """Who accepted a change, on which hosts, by which record.
 
     ``ticket`` is none where he gave none, and ``until``, when it ends, where he accepted for good.
@@ -57,8 +58,7 @@ class Acceptance:
     until: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MaintenanceStep:
+class MaintenanceStep(Struct, frozen=True):
     """That a maintenance window began or ended.
 
     Attributes:
@@ -70,8 +70,7 @@ class MaintenanceStep:
     is_end: bool
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
+class HistoryEntry(Struct, frozen=True):
     """One thing that a record says happened: of the last five, what it is about is there.
 
     Attributes:
@@ -123,8 +122,7 @@ class HistoryEntry:
         return "info" if about is None else about["severity"]
 
 
-@dataclass(slots=True)
-class _OpenChanges:
+class _OpenChanges(Struct):
     """Changes that nobody accepted yet, and nothing replaced.
 
     ``latest`` has, by host and part, the number of the entry, and the id that the host has in it.
@@ -283,8 +281,7 @@ def name_changed_part(change: Change) -> str:
     return element if key == element else f"{element}:{key}"
 
 
-@dataclass(frozen=True, slots=True)
-class PartSince:
+class PartSince(Struct, frozen=True):
     """A part of what a host runs, and since when.
 
     Attributes:
@@ -308,8 +305,7 @@ class PartSince:
     since: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Origin:
+class _Origin(Struct, frozen=True):
     origin: PartOrigin
     seq: int
     at: str
@@ -342,8 +338,7 @@ def _list_fields(origin: _Origin) -> tuple[PartOrigin, int, str, str | None]:
     return origin.origin, origin.seq, origin.at, origin.since
 
 
-@dataclass(slots=True)
-class _PartOrigins:
+class _PartOrigins(Struct):
     """When each host was first seen, by id, and when each of its parts last changed, by host and part."""
 
     seen: dict[str, _Origin] = field(default_factory=dict)
@@ -430,8 +425,7 @@ def _follow_parts(records: Sequence[Record]) -> _PartOrigins:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class OrphanHistory:
+class OrphanHistory(Struct, frozen=True):
     """An orphaned VIB of one cluster.
 
     Attributes:

@@ -4,9 +4,11 @@ A vCenter gives a host that is taken out and added again another id, under the s
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import datetime
 from itertools import takewhile
+
+from msgspec import Struct
 
 from esx_drift.domain.host_history import find_known_machines, is_other_machine, normalize_host_name
 from esx_drift.domain.stored.types import Change, Departed, LogState, Record, Snapshot
@@ -54,8 +56,7 @@ def find_former_ids(seen: Mapping[str, str], records: Iterable[Record]) -> dict[
     return {host: former for host, former in ids.items() if former != host}
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(Struct, frozen=True):
     """How sure it is what a host ran at a moment.
 
     Attributes:
@@ -176,8 +177,7 @@ def _follow_waiting(record: Record, waiting: dict[str, str], found: dict[str, Si
                 found[host] = replace(found[host], changed_between=True)
 
 
-@dataclass(frozen=True, slots=True)
-class FormerSelf:
+class FormerSelf(Struct, frozen=True):
     """What a host was before it left: under which ``id``, and what of it is ``known``."""
 
     id: str

@@ -9,8 +9,9 @@ Longer than 250 lines, because which machine an id or a name means is one questi
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from msgspec import Struct, field
 
 from esx_drift.domain.host_history import find_known_machines, normalize_host_name
 from esx_drift.domain.images.labels import list_release_names
@@ -20,8 +21,7 @@ from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.trail.hosts import list_left_ids, list_renewed_ids
 
 
-@dataclass(slots=True)
-class InstanceHosts:
+class InstanceHosts(Struct):
     """What the records of a log say of its hosts at one instance of the vCenter, by id.
 
     Attributes:
@@ -108,8 +108,7 @@ class InstanceHosts:
             self.firmware[host] = machine
 
 
-@dataclass(frozen=True, slots=True)
-class HostIds:
+class HostIds(Struct, frozen=True):
     """All ``ids`` of a machine at one instance of the vCenter (``hosts``), the oldest first."""
 
     hosts: InstanceHosts
@@ -124,8 +123,7 @@ class HostIds:
         return {self.hosts.firmware[host] for host in self.ids if host in self.hosts.firmware}
 
 
-@dataclass(frozen=True, slots=True)
-class KnownMachine:
+class KnownMachine(Struct, frozen=True):
     """A machine. ``spans``: what it was at each instance of the vCenter that knew it, the oldest first.
 
     ``newest``: what of that it was at the one of these instances that was looked at last.
@@ -154,8 +152,7 @@ class KnownMachine:
         return [host for span in self.spans if span.hosts is hosts for host in span.ids]
 
 
-@dataclass(slots=True)
-class KnownHosts:
+class KnownHosts(Struct):
     """What the records of a log say of its hosts, at each instance of the vCenter.
 
     ``instances`` are in the order in which they were first looked at; ``begins`` says from when on which of

@@ -5,8 +5,9 @@ them, and the changes of hosts that were new to the log, which were compared wit
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from esx_drift.domain.acceptance import expire_accepted
 from esx_drift.domain.changes.compare import AcceptedImage, compare_snapshots
@@ -28,8 +29,7 @@ MAX_NAMED_CHANGES: Final = 3
 """Of changes in one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedLook:
+class RecordedLook(Struct, frozen=True):
     """A record, and what it was made of as far as that is at hand.
 
     Attributes:

@@ -5,9 +5,10 @@ Longer than 250 lines, because each rule of what is wrong stands here, beside th
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from esx_drift.domain.images.snapshot import list_snapshot_keys
 from esx_drift.domain.stored.identifiers import (
@@ -64,8 +65,7 @@ _KEYS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class Problem(Struct, frozen=True, order=True):
     """What is wrong with the object under ``key``, as a sentence that goes on behind the key."""
 
     key: str
@@ -89,8 +89,7 @@ def may_expire(key: str) -> bool:
     return key.startswith(EXPIRING)
 
 
-@dataclass(frozen=True, slots=True)
-class SealedTime:
+class SealedTime(Struct, frozen=True):
     """Of which times digests name all that was written: before ``until``, and in none of ``holes``.
 
     A hole is where a digest is missing or does not count, from a time to another; None: from the beginning.
@@ -107,8 +106,7 @@ class SealedTime:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Retention:
+class Retention(Struct, frozen=True):
     """Which absences lifecycle rules explain.
 
     Attributes:
@@ -223,8 +221,7 @@ def list_named_keys(record: Record) -> set[str]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class AskedCheck:
+class AskedCheck(Struct, frozen=True):
     """A check that a record of a vCenter's own log, under ``key``, asked for ``at`` a time."""
 
     request_id: str
