@@ -172,6 +172,18 @@ def test_operations_begin_with_a_list_of_what_is_there() -> None:
     assert len(re.findall(r"\]\(#", beginning)) == len(names)
 
 
+def test_decisions_begin_with_a_list_of_what_was_decided() -> None:
+    """Each once, but for the newest, which have no place yet; and each begins with what was decided."""
+    beginning, *sections = re.split(r"^## ", Path("docs/decisions.md").read_text(), flags=re.MULTILINE)
+    text = "".join(section for section in sections if not section.startswith("Newest"))
+    headings, listed = re.findall(r"^### (.+)$", text, re.MULTILINE), re.findall(r"\]\(#([^)]+)\)", beginning)
+    anchors = [_make_anchor(heading) for heading in headings]
+    assert len(anchors) >= 180
+    assert len(set(anchors)) == len(anchors)
+    assert [each for each in listed if each in anchors] == anchors
+    assert len(re.findall(r"^### .+\n\*\*.", text, re.MULTILINE)) == len(headings)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_each_place_on_a_page_that_is_linked_exists(page: Path) -> None:
     """`#like-this`, on the same page or on another; as GitHub makes it of a heading."""
