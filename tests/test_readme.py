@@ -22,6 +22,9 @@ from tests.unit.aws_commands import find_fault, list_shell_calls
 README = Path("README.md")
 TEMPLATE = Path("template.yaml")
 OPERATIONS = Path("docs/operations.md")
+
+NOT_OF_THE_STACK = {"LogUnusable", "NoncurrentVersionExpiration"}
+"""An error of ours, and a word of S3."""
 PAGES = (README, Path("CONTRIBUTING.md"), Path("tests/README.md"), *sorted(Path("docs").glob("*.md")))
 
 ROOTS = (Path(), Path("layers/core"), Path("layers/core/esx_drift"))
@@ -169,6 +172,18 @@ def test_operations_begin_with_a_list_of_what_is_there() -> None:
     assert len(re.findall(r"\]\(#", beginning)) == len(names)
 
 
+def test_decisions_begin_with_a_list_of_what_was_decided() -> None:
+    """Each once, but for the newest, which have no place yet; and each begins with what was decided."""
+    beginning, *sections = re.split(r"^## ", Path("docs/decisions.md").read_text(), flags=re.MULTILINE)
+    text = "".join(section for section in sections if not section.startswith("Newest"))
+    headings, listed = re.findall(r"^### (.+)$", text, re.MULTILINE), re.findall(r"\]\(#([^)]+)\)", beginning)
+    anchors = [_make_anchor(heading) for heading in headings]
+    assert len(anchors) >= 180
+    assert len(set(anchors)) == len(anchors)
+    assert [each for each in listed if each in anchors] == anchors
+    assert len(re.findall(r"^### .+\n\*\*.", text, re.MULTILINE)) == len(headings)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_each_place_on_a_page_that_is_linked_exists(page: Path) -> None:
     """`#like-this`, on the same page or on another; as GitHub makes it of a heading."""
@@ -221,6 +236,31 @@ def test_each_call_of_aws_on_a_page_is_one(page: Path) -> None:
     quoted = [shlex.split(call) for call in re.findall(r"`(aws [^`]+)`", text)]
     faults += [find_fault(words, whole=False) for words in quoted]
     assert [fault for fault in faults if fault] == []
+
+
+def test_each_name_of_the_stack_in_operations_is_one() -> None:
+    """Of a parameter, an output, a resource, a metric or an alarm, as the template has it."""
+    template = Path("template.yaml").read_text()
+    page = re.sub(r"```.*?```", "", OPERATIONS.read_text(), flags=re.DOTALL)
+    named = set(re.findall(r"`([A-Z][a-z]+[A-Z]\w+)(?:=[^`]*)?`", page))
+    assert len(named) >= 40
+    unknown = {name for name in named if not re.search(rf"(?<![A-Za-z]){name}(?![A-Za-z])", template)}
+    assert unknown <= NOT_OF_THE_STACK
+
+
+def _list_options(command: Any, path: tuple[str, ...]) -> set[str]:  # noqa: ANN401 -- typer's
+    """The options of the command that has this path."""
+    for name in path:
+        command = command.commands[name]
+    return {word for parameter in command.params for word in parameter.opts}
+
+
+def test_each_option_that_operations_name_alone_is_one() -> None:
+    """Of some command of ours; what stands with its command is looked at with that."""
+    root = typer.main.get_command(app)
+    known = {word for path, _ in walk(root, ()) for word in _list_options(root, path)}
+    named = set(re.findall(r"`(--[a-z-]+)[^`]*`", OPERATIONS.read_text()))
+    assert named - known <= {"--destination-arn", "--bypass-governance-retention"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

@@ -188,6 +188,20 @@ def test_a_key_that_signed_none_of_it_writes_nothing(run: Run, copy: Path, tmp_p
     assert not (tmp_path / "out").exists()
 
 
+def test_a_key_that_can_have_signed_nothing_yet_writes_nothing(
+    run: Run, copy: Path, tmp_path: Path, key: EllipticCurvePrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no digest is yet there is nothing that it could prove."""
+    at = datetime(2026, 11, 24, 9, tzinfo=UTC)
+    monkeypatch.setattr("esx_drift.cli.evidence.read_clock", lambda: at)
+    shutil.rmtree(copy / "digests")
+    (tmp_path / "key.pem").write_bytes(public_key(key).pem)
+    pinned = ("--public-key", tmp_path / "key.pem")
+    ran = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy, *pinned)
+    assert (ran.code, "nothing is sealed yet: no digest is here" in ran.err) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.usefixtures("now")
 def test_the_commands_of_a_report_prove_it_without_us(run: Run, copy: Path, tmp_path: Path) -> None:
     """Each as it stands there, but for the one that asks KMS."""
@@ -305,7 +319,7 @@ def test_trouble(run: Run, copy: Path, tmp_path: Path) -> None:
         (("prod-x", *PERIOD, "-o", out), "the trail knows no cluster called prod-x"),
         (
             ("prod-a", "--from", "2026-11-01", "--to", "2026-11-02", "-o", out),
-            "nothing was recorded of prod-a from",
+            "23:59:59 UTC\n  Records of prod-a are of 2026-11-23 ",
         ),
         (
             ("prod-a", "--from", "2026-11-25", "--to", "2026-11-24", "-o", out),
@@ -324,6 +338,46 @@ def test_trouble(run: Run, copy: Path, tmp_path: Path) -> None:
     assert run("evidence", "prod-a", *PERIOD, "-o", out, "--dir", copy).code == 0
     again = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "again", "--dir", out / "trail")
     assert (again.code, "trail is an excerpt already" in again.err) == (2, True)
+
+
+@pytest.mark.usefixtures("now")
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("none", "none can't be read: No such file or directory\n  A copy is made by"),
+        ("file", "file can't be read: Not a directory\n  A copy is made by"),
+        ("empty", "empty is empty: it holds no trail\n  A copy is made by"),
+        ("other", "other is no copy of an AuditBucket: it has no folder records\n  A copy is made by"),
+        ("begun", "no record is here: nothing was checked yet, or this copy was broken off\n  Was the copy"),
+    ],
+)
+def test_a_place_without_a_trail_is_trouble(run: Run, tmp_path: Path, place: str, said: str) -> None:
+    """Nothing is written, and what to do is said."""
+    (tmp_path / "file").write_text("mine")
+    for folder in ("empty", "other/photos", "begun/records"):
+        (tmp_path / folder).mkdir(parents=True)
+    ran = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", tmp_path / place)
+    assert (ran.code, ran.out, said in ran.err) == (2, "", True), ran.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("now")
+def test_a_cluster_without_any_record_is_trouble(run: Run, copy: Path, tmp_path: Path) -> None:
+    """Of one that was just listed nothing can be filed, of whatever period."""
+    (name,) = (path.name for path in (copy / "records").iterdir())
+    shutil.rmtree(copy / "records" / name / "cluster=domain-c1008")
+    ran = run("evidence", "prod-b", *PERIOD, "-o", tmp_path / "out", "--dir", copy)
+    assert ran.code == 2
+    assert ran.err.endswith("  No record is there of prod-b at all.\n")
+
+
+@pytest.mark.usefixtures("now")
+def test_evidence_of_a_copy_that_was_broken_off(run: Run, copy: Path, tmp_path: Path) -> None:
+    """It is written and not intact; whoever made the copy reads how it is completed."""
+    (copy / "snapshots").rename(tmp_path / "snapshots")
+    ran = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy)
+    assert ran.code == 1
+    assert f"Was the copy broken off? This completes it: aws s3 sync s3://AUDIT-BUCKET {copy}\n" in ran.err
 
 
 def test_text_stays_text_wherever_it_stands() -> None:

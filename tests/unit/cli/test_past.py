@@ -528,7 +528,7 @@ def test_the_day_that_an_acceptance_ends_with_is_one_of_utc(in_zone: InZone) -> 
     ("command", "said"),
     [
         (("history", "prod-x"), "the trail knows no cluster called prod-x on vc01: did you mean prod-"),
-        (("history", "prod-a", "--vcenter", "vc09"), "no cluster called prod-a on a vCenter called vc09"),
+        (("history", "prod-a", "--vcenter", "vc09"), "the trail knows no vCenter called vc09"),
         (("history", "prod-c"), "prod-c may be prod-c (domain-c30) on vc01"),
         (("diff", "prod-c@2026-11-24", "prod-a@2026-11-24"), "as VCENTER/CLUSTER@2026-11-24, by its name or"),
         (("blame", "prod-d"), "nobody has looked at prod-d (domain-c40) on vc01 yet"),
@@ -588,7 +588,7 @@ def test_a_cluster_that_its_vcenter_forgot_has_a_past(run: Run, story: Story, co
                 assert run(*asked, copy).out == run(*asked, story.directory).out
     assert SMNTEMP.partition("(")[0] in run("orphans", "--gone", "--dir", copy).out
     other = run("history", "prod-a", "--dir", copy, "--vcenter", "vc02")
-    assert (other.code, "no cluster called prod-a" in other.err) == (2, True)
+    assert (other.code, "no vCenter called vc02: did you mean vc01?" in other.err) == (2, True)
 
 
 @pytest.mark.parametrize("gone", [[1], [2], [2, 3], [1, 2, 3]])

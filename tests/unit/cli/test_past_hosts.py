@@ -104,6 +104,7 @@ def test_a_name_of_two_hosts_is_not_guessed_at(run: Run, moves: Story, command: 
     told = run(command, "prod-a", "--dir", moves.directory, "--host", "esx02")
     assert (told.code, told.out) == (2, "")
     assert "esx02 may be esx02 (host-17), esx02 (host-24): they are different hosts" in told.err
+    assert told.err.endswith("  Say which: --host host-17 or --host host-24\n")
     assert run(command, "prod-a", "--dir", moves.directory, "--host", "host-24").code == 0
 
 
@@ -114,6 +115,8 @@ def test_a_host_that_left_has_a_past_and_no_present(run: Run, moves: Story) -> N
     gone = run("blame", "prod-a", "--dir", moves.directory, "--host", "host-17")
     assert (gone.code, gone.out) == (2, "")
     assert "esx02 (host-17) is not in this cluster since 2026-11-23 18:" in gone.err
+    asked = f"esx-drift history prod-a --host host-17 --dir {moves.directory}"
+    assert f"What happened to it tells {asked}; what it ran on a day before, as-of" in gone.err
     known = run("history", "prod-a", "--dir", moves.directory, "--host", "esx2")
     assert "was ever called esx2: did you mean esx02?" in known.err
 

@@ -6,6 +6,7 @@ Unless the UUID of its firmware says that it is the same machine.
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import replace
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 import typer
-from esx_drift.cli.past import render_host, select_host
+from esx_drift.cli.past import WantedHost, render_host, select_host
 from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Record
 from esx_drift.domain.trail.known_hosts import KnownHosts, list_known_hosts
@@ -119,6 +120,54 @@ def test_that_an_id_was_another_host_is_said(run: Run, played: Played) -> None:
     assert "was another host" not in run("history", "prod-a", "--host", "esx02", "--dir", played[0]).err
 
 
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("host-16", [(2, "2.9.2.0")]),
+        ("esx01", [(2, "2.9.2.0")]),
+        ("host-18", [(3, FOOTHOLD)]),
+        ("host-17", [(3, "2.6.6.0"), (5, "2.7.2.0")]),
+    ],
+)
+def test_a_host_of_before_is_asked_for_by_what_it_was_called_then(
+    run: Run, played: Played, host: str, expected: list[tuple[int, str]]
+) -> None:
+    """Though its id and its name are another's now; also with the records of that time left out."""
+    copy, records = played
+    then = f"{host}@{records[1]['checked_at']}"
+    found = [(seq, FOOTHOLD if to is None else to) for seq, to in list_changes(run, copy, then)]
+    assert found == expected
+    late = run("history", "prod-a", "--host", then, "--since", records[3]["checked_at"], "--dir", copy)
+    assert late.code == 0
+    assert f"{expected[-1][0] == 5:d} change" in late.out
+
+
+def test_the_note_says_how_the_other_host_is_asked_for(run: Run, played: Played) -> None:
+    """And so it is."""
+    copy, records = played
+    for command in (("history", "prod-a"), ("as-of", "prod-a", records[5]["checked_at"])):
+        said = run(*command, "--host", "host-16", "--dir", copy).err
+        (way,) = re.findall(r"About that one: --host (\S+)$", said, re.MULTILINE)
+        told = run("history", "prod-a", "--host", way, "--dir", copy)
+        assert (told.code, told.err) == (0, "")
+        assert " of esx01 (host-16)" in told.out
+    gone = run("blame", "prod-a", "--host", way, "--dir", copy)
+    assert "esx01 (host-16) is not in this cluster of the vCenter that took" in gone.err
+    now = f"host-16@{records[5]['checked_at']}"
+    assert list_changes(run, copy, now) == list_changes(run, copy, "host-16")
+
+
+def test_a_host_that_was_not_there_then(run: Run, played: Played) -> None:
+    """It is refused with what was there, and so is what is no date."""
+    copy, records = played
+    then = records[1]["checked_at"]
+    told = run("history", "prod-a", "--host", f"esx31@{then}", "--dir", copy)
+    assert (told.code, told.out) == (2, "")
+    assert f"no host of prod-a was called esx31 at {then}: did you mean esx03?" in told.err
+    told = run("history", "prod-a", "--host", "esx31@then", "--dir", copy)
+    assert (told.code, "then is no date" in told.err) == (2, True)
+
+
 def test_each_change_names_the_host_that_it_was_on(run: Run, played: Played) -> None:
     """By what the id was called at the instance of then; in text, JSON and CSV."""
     expected = {2: "esx01", 5: "esx02", 6: "esx01"}
@@ -159,6 +208,7 @@ def test_as_of_does_not_know_a_host_of_the_other_vcenter(run: Run, played: Playe
     said = run("as-of", "prod-a", records[1]["checked_at"], "--host", "esx31", "--dir", copy)
     assert said.code == 2
     assert "esx31 (host-18) was not in this cluster" in said.err
+    assert said.err.endswith(f"left tells esx-drift history prod-a --host esx31 --dir {copy}\n")
 
 
 def test_blame_is_about_what_runs_now(run: Run, played: Played) -> None:
@@ -289,9 +339,9 @@ def test_which_of_two_is_said_by_the_id_at_the_instance_asked_about(
     known, log = list_known_hosts(records, None), ClusterRef("vc01", "domain-c9", "prod-a")
     first = known.instances[0]
     with pytest.raises(typer.Exit):
-        select_host(known, "esx01", log, hosts=first)
-    assert capsys.readouterr().err.rstrip().endswith("Say which by its id: --host host-1")
-    chosen = select_host(known, "host-1", log, hosts=first)
+        select_host(known, WantedHost("esx01"), log, hosts=first)
+    assert capsys.readouterr().err.rstrip().endswith("Say which: --host host-1 or --host host-2")
+    chosen = select_host(known, WantedHost("host-1"), log, hosts=first)
     assert chosen is not None
     assert chosen.list_ids_at(first) == ["host-1"]
 

@@ -1,5 +1,6 @@
 """What is said of what nobody can know: the time after the last look, and what an excerpt does not hold."""
 
+import shlex
 from pathlib import Path
 from shutil import rmtree
 
@@ -13,6 +14,12 @@ from tests.unit.cli.conftest import Run
 from tests.unit.cli.test_past import InZone, Story, ca, cloud, copy, in_zone, story, tls
 
 __all__ = ["ca", "cloud", "copy", "in_zone", "story", "tls"]
+
+
+BLIND = "domain-c404"
+"""A cluster that checks were made of, and that none of them saw."""
+
+HISTORY_OF_CHECKS = f"What became of its checks tells esx-drift history {BLIND} --findings --dir"
 
 
 @pytest.fixture
@@ -40,6 +47,77 @@ def test_of_the_time_after_the_last_look_nothing_is_said_to_be_the_same(run: Run
         "diff", f"prod-a@{before}", f"prod-a@{story.records[1]['checked_at']}", "--dir", story.directory
     )
     assert told.err == ""
+
+
+def test_before_the_first_look_it_is_said_when_that_was(run: Run, story: Story) -> None:
+    """With the command that asks for it, which then answers."""
+    first = story.records[0]["checked_at"]
+    shown, typed = make_times(local=False).format_zoned(first), f"{first[:19]}Z"
+    options = ("--host", "esx01", "--vcenter", "vc01", "--dir", str(story.directory))
+    told = run("as-of", "prod-a", "2026-11-22", *options)
+    again = ("as-of", "prod-a", typed, *options)
+    assert (told.code, told.out) == (2, "")
+    assert told.err.splitlines()[1] == f"  The first look was {shown}: {shlex.join(('esx-drift', *again))}"
+    answered = run(*again)
+    assert (answered.code, "record 1" in answered.out) == (0, True)
+    told = run("diff", "prod-a@2026-11-22", "prod-a@2026-11-23", "--dir", story.directory)
+    assert (told.code, told.out) == (2, "")
+    assert told.err.splitlines()[1] == f"  The first look was {shown}: prod-a@{typed}"
+    assert run("diff", f"prod-a@{typed}", f"prod-a@{typed}", "--dir", story.directory).code == 0
+    told = run("history", "prod-a", "--since", "2026-11-01", "--dir", story.directory)
+    assert (told.code, told.err) == (0, "")
+    assert f"The first record is of {shown}: nothing is known of the time before it.\n" in told.out
+    later = run("history", "prod-a", "--since", "2026-11-24", "--dir", story.directory).out
+    assert "The first record" not in later
+    assert "The first record" not in run("history", "prod-a", "--dir", story.directory).out
+
+
+def test_behind_the_last_record_it_is_said_what_can_be_asked(run: Run, story: Story) -> None:
+    """Also in the future, which is no other thing: nothing is known of it."""
+    last = story.records[-1]["checked_at"]
+    told = run("history", "prod-a", "--since", "2030-01-01", "--dir", story.directory)
+    again = ("history", "prod-a", "--since", f"{last[:19]}Z", "--dir", str(story.directory))
+    assert (told.code, told.err) == (0, "")
+    assert told.out.splitlines()[-1] == f"What it says tells {shlex.join(('esx-drift', *again))}"
+    assert "in 1 record since" in run(*again).out
+    told = run("as-of", "prod-a", "2030-01-01", "--dir", story.directory)
+    shown = make_times(local=False).format(last)
+    assert f"The last look was {shown}: nothing is known of the time after it." in told.out
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("as-of", "prod-d", "2026-11-23"), "No check of it is recorded."),
+        (("blame", "prod-d"), "No check of it is recorded."),
+        (("diff", "prod-d@2026-11-23", "prod-a@2026-11-23"), "Nobody has looked there since either."),
+        (("as-of", BLIND, "2026-11-23"), HISTORY_OF_CHECKS),
+        (("blame", BLIND), HISTORY_OF_CHECKS),
+    ],
+)
+def test_where_nobody_ever_looked_it_is_said_where_one_sees_why(
+    run: Run, story: Story, command: tuple[str, ...], said: str
+) -> None:
+    """In the records of checks that saw nothing; where there are none, nothing says why."""
+    told = run(*command, "--dir", story.directory)
+    assert (told.code, told.out) == (2, "")
+    assert told.err.splitlines()[-1].startswith(f"  {said}")
+
+
+def test_the_nearest_names_of_vcenters_and_of_paths_are_named(run: Run, story: Story) -> None:
+    """Whatever the command."""
+    commands = (("history", "prod-a"), ("as-of", "prod-a", "2026-11-23"), ("blame", "prod-a"), ("orphans",))
+    for command in commands:
+        told = run(*command, "--vcenter", "vc10", "--dir", story.directory)
+        assert (told.code, told.out) == (2, "")
+        unknown = "esx-drift: the trail knows no vCenter called vc10: did you mean vc01?"
+        assert told.err == f"{unknown}\n  It has vc01.\n"
+    told = run("history", "vc01/prod-aa", "--dir", story.directory)
+    assert "called vc01/prod-aa on vc01: did you mean vc01/prod-a?" in told.err
+    empty = story.directory.parent / "nothing"
+    (empty / "records").mkdir(parents=True)
+    told = run("history", "prod-a", "--vcenter", "vc01", "--dir", empty)
+    assert told.err.endswith("no vCenter called vc01\n  It has none.\n")
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,8 @@ def test_a_copy_is_opened_if_a_trail_may_be_in_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("folder", "said"),
     [
-        ("missing", "missing can't be read: No such file or directory"),
-        ("file", "file can't be read: Not a directory"),
+        ("missing", "missing can't be read: No such file or directory\nA copy is made by: aws s3 sync"),
+        ("file", "file can't be read: Not a directory\nA copy is made by: aws s3 sync"),
         ("empty", "empty is empty: it holds no trail\nA copy is made by: aws s3 sync"),
         ("other", "other is no copy of an AuditBucket: it has no folder records\nA copy is made by"),
         (
@@ -58,6 +58,13 @@ def test_a_folder_without_a_trail_is_refused(tmp_path: Path, folder: str, said: 
     with pytest.raises(PermanentError) as refused:
         TrailSource(tmp_path / folder, TARGET).open()
     assert said in refused.value.message
+
+
+def test_how_a_copy_is_completed_is_said_of_a_copy_alone() -> None:
+    """To be pasted, but for the bucket, which a copy does not name."""
+    said = TrailSource(Path("my copy"), TARGET).copy_advice
+    assert said.endswith("aws s3 sync s3://AUDIT-BUCKET 'my copy'")
+    assert TrailSource(None, TARGET).copy_advice == ""
 
 
 def test_a_stack_is_asked_where_its_trail_is(stack: None, aws: None) -> None:  # noqa: ARG001 -- asked

@@ -90,6 +90,27 @@ def test_a_part_of_which_nothing_is_left_is_refused(run: Run, copy: Path) -> Non
     assert "Say an earlier --since" in ran.err
 
 
+def test_a_copy_that_was_broken_off(run: Run, copy: Path, tmp_path: Path) -> None:
+    """Nobody can tell it from one out of which objects were taken: it is not intact, and what to do is said.
+
+    Where not one object came, nothing can be looked at.
+    """
+    for path in sorted(copy.glob("records/*/*/*"))[1:]:
+        path.unlink()
+    ran = run("verify", "--dir", copy)
+    assert (ran.code, "missing   records/" in ran.out) == (1, True)
+    way = f"Was the copy broken off? This completes it: aws s3 sync s3://AUDIT-BUCKET {copy}"
+    assert ran.err == f"info: {way}\n"
+    (tmp_path / "begun" / "records").mkdir(parents=True)
+    ran = run("verify", "--dir", tmp_path / "begun")
+    assert (ran.code, ran.out) == (2, "")
+    assert "the trail is empty: nothing was ever recorded there\n  Was the copy broken off?" in ran.err
+    for command in (("history", "prod-a"), ("as-of", "prod-a", "2026-11-23"), ("orphans", "prod-a")):
+        ran = run(*command, "--dir", tmp_path / "begun")
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err.startswith("esx-drift: no record is here: nothing was checked yet, or this copy was")
+
+
 def test_what_no_record_names_is_counted(
     run: Run, unsealed: Trail, key: EllipticCurvePrivateKey, tmp_path: Path
 ) -> None:
@@ -115,16 +136,18 @@ def test_a_part_and_what_is_not_sealed(run: Run, copy: Path, unsealed: Trail, tm
     assert (shown["signed"], shown["intact"], shown["sealed_until"]) == (False, True, None)
 
 
-def test_a_copy_whose_digests_are_all_gone(run: Run, copy: Path, trail: Trail) -> None:
+def test_a_copy_whose_digests_are_all_gone(run: Run, copy: Path, pem: Path, trail: Trail) -> None:
     """Of more than a day it is not intact, by the times in its records: the sealer makes a digest a day."""
     shutil.rmtree(copy / "digests")
     first = min(each for each in trail if each.startswith("records/"))
     record = json.loads(trail[first])
     record["checked_at"] = "2026-11-20T00:00:00.000Z"
     (copy / first).write_bytes(encode_canonical_json(record))
-    ran = run("verify", "--dir", copy)
-    assert ran.code == 1
-    assert "missing   digests/: no digest counts, and the oldest object is of 2026-11-20T00:00:00Z" in ran.out
+    for pinned in ((), ("--public-key", pem)):
+        ran = run("verify", "--dir", copy, *pinned)
+        assert ran.code == 1
+        text = "no digest counts, and the oldest object is of 2026-11-20T00:00:00Z"
+        assert f"missing   digests/: {text}" in ran.out
 
 
 def test_what_the_sealer_could_not_read(
@@ -324,11 +347,17 @@ def test_up_to_when_a_copy_is_sealed(run: Run, copy: Path, pem: Path, trail: Tra
 
 
 def test_a_copy_without_digests_is_nothing_that_a_key_proves(run: Run, copy: Path, pem: Path) -> None:
-    """Said plainly, and not intact."""
+    """Of the first hours it is neither intact nor altered: said plainly, with what to do."""
     shutil.rmtree(copy / "digests")
     ran = run("verify", "--dir", copy, "--public-key", pem)
-    assert ran.code == 1
-    assert "missing   digests/: no digest is signed by the key given: nothing here is proved" in ran.out
+    assert ran.code == 2
+    assert "missing" not in ran.out
+    last = "Not proved: nothing is sealed yet. What is here agrees with itself."
+    assert ran.out.splitlines()[-1] == last
+    assert ran.err.startswith("esx-drift: nothing is sealed yet: no digest is here that the key could have")
+    assert "esx-drift doctor says when" in ran.err
+    shown = run("verify", "--dir", copy, "--public-key", pem, "--format", "json")
+    assert (shown.code, json.loads(shown.out)["intact"], json.loads(shown.out)["problems"]) == (2, False, [])
     shown = json.loads(run("verify", "--dir", copy, "--format", "json").out)
     assert (shown["sealed_until"], shown["sealed_by"]) == (None, None)
 
@@ -386,7 +415,10 @@ def test_a_bucket_without_rights(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
         ran = run("verify")
     assert (ran.code, ran.out) == (2, "")
-    assert "AccessDenied" in ran.err
+    assert ran.err.splitlines() == [
+        "esx-drift: S3 could not serve s3://audit: AccessDenied (Access Denied)",
+        "  Which policy this command needs says docs/operations.md, Who may do what.",
+    ]
 
 
 @pytest.mark.usefixtures("stack", "buckets")

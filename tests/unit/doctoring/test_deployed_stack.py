@@ -57,6 +57,7 @@ class Deployed:
     status: str = "UPDATE_COMPLETE"
     removed: set[str] = field(default_factory=set)
     parameters: dict[str, str] = field(default_factory=dict)
+    created: datetime = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
     queries: list[str] = field(default_factory=lambda: [*QUERIES.values(), "somebody's own"])
 
     def examine(self, profile: str | None = None) -> dict[str, StepResult]:
@@ -83,22 +84,22 @@ class Deployed:
             )
             return _reply("ListStackResources", f"<StackResourceSummaries>{members}</StackResourceSummaries>")
         names = asked.get("StackName", list(self.outputs))
-        members = "".join(_describe(name, self.status, self.outputs[name], self.parameters) for name in names)
+        members = "".join(_describe(name, self) for name in names)
         return _reply("DescribeStacks", f"<Stacks>{members}</Stacks>")
 
 
-def _describe(name: str, status: str, outputs: dict[str, str], parameters: dict[str, str]) -> str:
+def _describe(name: str, deployed: Deployed) -> str:
     chosen = "".join(
         f"<member><ParameterKey>{key}</ParameterKey><ParameterValue>{value}</ParameterValue></member>"
-        for key, value in parameters.items()
+        for key, value in deployed.parameters.items()
     )
     members = "".join(
         f"<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>"
-        for key, value in outputs.items()
+        for key, value in deployed.outputs[name].items()
     )
     return (
-        f"<member><StackName>{name}</StackName><CreationTime>2026-11-23T02:14:00Z</CreationTime>"
-        f"<StackStatus>{status}</StackStatus><Parameters>{chosen}</Parameters>"
+        f"<member><StackName>{name}</StackName><CreationTime>{deployed.created.isoformat()}</CreationTime>"
+        f"<StackStatus>{deployed.status}</StackStatus><Parameters>{chosen}</Parameters>"
         f"<Outputs>{members}</Outputs></member>"
     )
 
@@ -280,15 +281,8 @@ def test_a_schedule_that_is_disabled(deployed: Deployed) -> None:
 
 
 def test_a_trail_that_is_not_sealed(deployed: Deployed) -> None:
-    """By what is signed alone, for 27 hours, as the alarm waits; where nothing is, since the deployment."""
-    boto3.client("s3").delete_objects(
-        Bucket="audit", Delete={"Objects": [{"Key": key} for key in _list_digests()]}
-    )
-    line = deployed.examine()["trail"]
-    assert (line["outcome"], line["said"]) == (
-        "failed",
-        "never sealed: what was written since can't be proved",
-    )
+    """By what is signed alone, for 27 hours, as the alarm waits."""
+    _remove_seals()
     _seal(timedelta(hours=1), "")
     _seal(timedelta(hours=1), ".sig.bak")
     sealed = _seal(timedelta(hours=28))
@@ -298,6 +292,72 @@ def test_a_trail_that_is_not_sealed(deployed: Deployed) -> None:
     sealed = _seal(timedelta(hours=26))
     line = deployed.examine()["trail"]
     assert (line["outcome"], line["said"]) == ("ok", f"sealed {sealed} UTC")
+
+
+def test_a_trail_that_was_never_sealed(deployed: Deployed) -> None:
+    """The sealer looks each hour: three hours after the deployment there is a digest, or it is in trouble."""
+    _remove_seals()
+    deployed.created = datetime.now(UTC) - timedelta(hours=3, minutes=1)
+    line = deployed.examine()["trail"]
+    due = f"{deployed.created + timedelta(hours=3):%Y-%m-%d %H:%M}"
+    assert (line["outcome"], line["said"]) == (
+        "failed",
+        f"never sealed, though the first digest was due by {due} UTC: nothing can be proved",
+    )
+    assert "SealerSilence" in line["fix"]
+
+
+def test_a_trail_of_a_stack_that_was_just_deployed(deployed: Deployed) -> None:
+    """Nothing is wrong yet, and it says when it would be."""
+    _remove_seals()
+    deployed.created = datetime.now(UTC) - timedelta(hours=2)
+    line = deployed.examine()["trail"]
+    due = f"{deployed.created + timedelta(hours=3):%Y-%m-%d %H:%M}"
+    assert (line["outcome"], line["said"]) == ("ok", f"not sealed yet: the first digest is due by {due} UTC")
+
+
+def test_a_sealer_that_fails_from_the_first_run_on(deployed: Deployed) -> None:
+    """It is said at once, and nobody has to wait for it. A run that went well is none."""
+    _remove_seals()
+    deployed.created = datetime.now(UTC) - timedelta(hours=1)
+    deployed.outputs["esx-drift"] |= {"SealerFunctionName": "sealer", "SealerLogGroupName": "/logs/sealer"}
+    _count_errors("sealer", 0, minutes_ago=10)
+    assert deployed.examine()["trail"]["outcome"] == "ok"
+    _count_errors("sealer", 1, minutes_ago=5)
+    line = deployed.examine()["trail"]
+    assert (line["outcome"], line["said"]) == (
+        "failed",
+        "never sealed: the sealer's last run failed, and nothing can be proved",
+    )
+    assert line["fix"] == (
+        "Its log, /logs/sealer, says why, and docs/operations.md what to do: SealerErrors."
+    )
+
+
+def test_a_scheduled_run_that_failed(deployed: Deployed) -> None:
+    """Its alarm is over five minutes later, and nothing is well until a run is; one that is over is."""
+    _count_errors("Dispatcher", 1, minutes_ago=120)
+    lines = deployed.examine()
+    assert _wrong(lines) == [SCHEDULE]
+    assert lines[SCHEDULE]["said"] == "ENABLED, rate(4 hours), but its last run failed"
+    assert "DispatcherFunction" in lines[SCHEDULE]["fix"]
+    assert "DispatcherErrors" in lines[SCHEDULE]["fix"]
+    _count_errors("Dispatcher", 0, minutes_ago=60)
+    assert _wrong(deployed.examine()) == []
+
+
+def _count_errors(function: str, number: int, minutes_ago: int) -> None:
+    """Count what Lambda counts of an invocation."""
+    at = datetime.now(UTC) - timedelta(minutes=minutes_ago)
+    dimensions: Any = [{"Name": "FunctionName", "Value": function}]
+    metric: Any = {"MetricName": "Errors", "Value": number, "Dimensions": dimensions, "Timestamp": at}
+    boto3.client("cloudwatch").put_metric_data(Namespace="AWS/Lambda", MetricData=[metric])
+
+
+def _remove_seals() -> None:
+    boto3.client("s3").delete_objects(
+        Bucket="audit", Delete={"Objects": [{"Key": key} for key in _list_digests()]}
+    )
 
 
 def _list_digests() -> list[str]:
@@ -699,6 +759,7 @@ def test_another_stack(theirs: tuple[str, ...], outcome: str, words: str, deploy
         (
             "CLOUDWATCH",
             {
+                SCHEDULE: "cloudwatch:GetMetricData",
                 "CheckQueue": "cloudwatch:GetMetricData",
                 "alarms": "cloudwatch:DescribeAlarms",
                 "OperationsDashboard": "cloudwatch:GetDashboard",

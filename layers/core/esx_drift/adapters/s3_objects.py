@@ -204,7 +204,7 @@ class S3Objects(Struct, frozen=True):
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=prefix, Delimiter="/"
         )
-        with _translate_errors(prefix):
+        with _translate_errors(prefix or f"s3://{self.bucket}"):
             for page in pages:
                 yield from (each["Prefix"] for each in page.get("CommonPrefixes", []))
 
@@ -216,14 +216,14 @@ class S3Objects(Struct, frozen=True):
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=prefix, StartAfter=after
         )
-        with _translate_errors(prefix):
+        with _translate_errors(prefix or f"s3://{self.bucket}"):
             for page in pages:
                 yield from page.get("Contents", [])
 
     def list_former_versions(self, prefix: str) -> Iterator[FormerVersion]:
         """The delete markers under ``prefix``, and each version under a key but the one that S3 shows."""
         pages = self.client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
-        with _translate_errors(prefix):
+        with _translate_errors(prefix or f"s3://{self.bucket}"):
             for page in pages:
                 for version in page.get("Versions", []):
                     if not version["IsLatest"]:

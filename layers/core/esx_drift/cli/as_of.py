@@ -19,13 +19,18 @@ from esx_drift.cli.past import (
     DATE_HELP,
     HostOption,
     LocalOption,
+    PastQuestion,
     Times,
+    WantedHost,
+    describe_checks,
+    describe_first_look,
     describe_nothing,
     end_with_damages,
     fail_unanswered,
     find_log,
     make_times,
     open_logs,
+    parse_wanted_host,
     render_host,
     select_host,
 )
@@ -107,17 +112,20 @@ def as_of(  # noqa: PLR0913 -- each is an option of the command
     times, logs = make_times(local=local), open_logs(source)
     moment = times.parse_end(date)
     log = find_log(logs, cluster, vcenter)
-    answer = _find_answer(logs, log, moment, host)
+    answer = _find_answer(logs, log, moment, parse_wanted_host(host, times))
     asked = times.format_exactly(moment)
+    question = PastQuestion(source, "as-of", cluster, {"--host": host, "--vcenter": vcenter})
     if answer is None:
         there = " at the vCenter that took the former one's place" if _is_replaced(logs, log, moment) else ""
         nobody = f"nobody had looked at {log.render()}{there} by {asked}: nothing is known of that time"
-        fail_unanswered(logs, describe_nothing(logs, log, nobody))
+        first = logs.find_first_look(log, logs.find_at(log, moment)[2])
+        later = describe_first_look(first, times, question) if first else describe_checks(logs, log, question)
+        fail_unanswered(logs, f"{describe_nothing(logs, log, nobody)}\n{later}")
     if not answer.hosts and answer.ids:
         fail_unanswered(
             logs,
             f"{answer.asked_host} was not in this cluster at {asked}\n"
-            "When it came and left says esx-drift history",
+            f"When it came and left tells {replace(question, command='history').name_command()}",
         )
     _write_answer(answer, output, times, with_parts=parts)
     end_with_damages(logs)
@@ -166,7 +174,9 @@ class _Answer(Struct, frozen=True):
         return self.former_ids.get(host, host) if self.sightings[host].before else None
 
 
-def _find_answer(logs: "TrailLogs", log: ClusterRef, moment: datetime, wanted: str | None) -> _Answer | None:
+def _find_answer(
+    logs: "TrailLogs", log: ClusterRef, moment: datetime, wanted: WantedHost | None
+) -> _Answer | None:
     """Find what was known at a moment; none if nothing was, or what is kept of it is damaged.
 
     Of all hosts, or of the one ``wanted``: by any id or name of it, for which all records are read.

@@ -12,13 +12,16 @@ from esx_drift.cli.options import ClusterArgument, FormatOption, ListFormat, VCe
 from esx_drift.cli.past import (
     HostOption,
     LocalOption,
+    PastQuestion,
     Times,
+    describe_checks,
     describe_nothing,
     end_with_damages,
     fail_unanswered,
     find_log,
     make_times,
     open_logs,
+    parse_wanted_host,
     render_host,
     select_host,
 )
@@ -78,14 +81,18 @@ def blame(
     times, logs = make_times(local=local), open_logs(source)
     log = find_log(logs, cluster, vcenter)
     records = list(logs.read_records(log, logs.list_numbers(log)))
+    options = {"--host": host, "--vcenter": vcenter}
     snapshot = logs.read_left_snapshot(records)
     if snapshot is None:
-        fail_unanswered(logs, describe_nothing(logs, log, f"nobody has looked at {log.render()} yet"))
+        question = PastQuestion(source, "blame", cluster, options)
+        checks = describe_checks(logs, log, question)
+        nobody = f"nobody has looked at {log.render()} yet\n{checks}"
+        fail_unanswered(logs, describe_nothing(logs, log, nobody))
     known = list_known_hosts(records, snapshot)
-    only = select_host(known, host, log)
+    only = select_host(known, parse_wanted_host(host, times), log)
     own = only.list_ids_at(known.newest)[-1:] if only else []
     if only is not None and not set(own) & snapshot["hosts"].keys():
-        _fail_gone(known, only, times)
+        _fail_gone(known, only, times, PastQuestion(source, "history", cluster, options))
     names, retired_by = known.newest.newest_names, find_retirement(reversed(records))
     parts = [part for part in list_parts_since(records, snapshot) if only is None or part.host in own]
     if output is ListFormat.json:
@@ -109,14 +116,14 @@ def blame(
     end_with_damages(logs)
 
 
-def _fail_gone(known: KnownHosts, host: KnownMachine, times: Times) -> NoReturn:
+def _fail_gone(known: KnownHosts, host: KnownMachine, times: Times, question: PastQuestion) -> NoReturn:
     own = host.list_ids_at(known.newest)
     left = known.newest.left.get(own[-1]) if own else None
     when = f" since {times.format_zoned(left)}" if left else ""
     where = "this cluster" if own else "this cluster of the vCenter that took the former one's place"
     fail(
         f"{render_host(host)} is not in {where}{when}\n"
-        "What it ran says esx-drift as-of, of any day before; what happened to it esx-drift history"
+        f"What happened to it tells {question.name_command()}; what it ran on a day before, as-of"
     )
 
 

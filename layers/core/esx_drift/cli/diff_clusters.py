@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import typer
 from msgspec import Struct, field
@@ -14,6 +15,7 @@ from esx_drift.cli.past import (
     end_with_damages,
     fail_unanswered,
     find_log,
+    format_argument,
     make_times,
     open_logs,
     parse_past_cluster,
@@ -38,6 +40,9 @@ from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Change, Record, Snapshot
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import clean_text, format_share, name_element
+
+if TYPE_CHECKING:
+    from esx_drift.trail.past import TrailLogs
 
 _HEADINGS = ("what", "name", "change", "from", "to")
 LEADING = "leading"
@@ -95,7 +100,7 @@ class PastDocuments(Struct):
         body = logs.read_document(log, record) if record else None
         if record is None or body is None:
             none = f"the trail keeps no document of {log.render()} by {past.date}"
-            fail_unanswered(logs, describe_nothing(logs, log, none))
+            fail_unanswered(logs, describe_nothing(logs, log, f"{none}\n{_describe_first(logs, log, past)}"))
         self._note_looks(log, record, moment, next(logs.read_records(log, following[-1:]), record))
         end_with_damages(logs, code=None)
         self.is_damaged = self.is_damaged or bool(logs.damages)
@@ -130,6 +135,15 @@ class PastDocuments(Struct):
         if sentence not in self.notes:
             self.notes.append(sentence)
             print_note(sentence)
+
+
+def _describe_first(logs: "TrailLogs", log: ClusterRef, past: PastCluster) -> str:
+    """Describe when the first look at a ``log`` was, and how the person asks for it instead of ``past``."""
+    first = logs.find_first_look(log, logs.list_numbers(log))
+    if first is None:
+        return "Nobody has looked there since either."
+    shown = make_times(local=False).format_zoned(first["checked_at"])
+    return f"The first look was {shown}: {past.cluster}@{format_argument(first['checked_at'])}"
 
 
 def print_clusters(

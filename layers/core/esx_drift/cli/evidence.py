@@ -35,10 +35,10 @@ from esx_drift.cli.verify import (
     list_signers,
     read_document_days,
     read_public_keys,
-    require_own_key,
+    require_proof,
     show_progress,
 )
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_numbered_key
+from esx_drift.domain.stored.identifiers import DIGEST_PREFIX, VCENTER_LOG, ClusterRef, make_numbered_key
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.wording import join_names
 from esx_drift.domain.trail.evidence import (
@@ -121,8 +121,15 @@ def evidence(  # noqa: PLR0913 -- each is an option of the command
     for damage in dict.fromkeys(each.message for each in logs.damages):
         if damage not in report.damages:
             print_note(f"{damage}. This period does not rest on it: esx-drift verify names all such")
+    if source.copy_advice and any(map(_names_missing_object, seal.lines)):
+        print_note(source.copy_advice)
     if not seal.is_intact or report.damages:
         raise typer.Exit(EXIT_DIFFERENCES)
+
+
+def _names_missing_object(line: str) -> bool:
+    """Tell whether a ``line`` names an object that is missing, and not a digest that was never made."""
+    return line.startswith("missing ") and not line.startswith(f"missing {DIGEST_PREFIX}:")
 
 
 def _parse_period(times: Times, begin: str, end: str, now: datetime) -> AuditPeriod:
@@ -143,9 +150,20 @@ def _require_records(
     names = join_names([log.name for log in empty])
     if len(empty) == len(chosen):
         end_with_damages(logs, code=None)
-        fail(f"nothing was recorded of {names} from {span}")
+        kept = "\n".join(_describe_kept(logs, log, times) for log in empty)
+        fail(f"nothing was recorded of {names} from {span}\n{kept}")
     if empty:
         print_warning(f"nothing was recorded of {names} from {span}")
+
+
+def _describe_kept(logs: "TrailLogs", log: "ClusterRef", times: Times) -> str:
+    """Describe from when to when there are records of a ``log``."""
+    numbers = logs.list_numbers(log)
+    ends = [record for at in numbers[:1] + numbers[-1:] for record in logs.read_records(log, [at])]
+    if not ends:
+        return f"No record is there of {log.name} at all."
+    first, last = (times.format_zoned(each["checked_at"]) for each in (ends[0], ends[-1]))
+    return f"Records of {log.name} are of {first} to {last}."
 
 
 def _has_records(logs: "TrailLogs", log: "ClusterRef", period: AuditPeriod) -> bool:
@@ -207,7 +225,7 @@ def _verify(source: TrailSource, pinned: "tuple[PublicKey, ...]", now: datetime)
         verify_trail(replace(request, on_progress=on_progress)) as found,
     ):
         number, chain = found.index.count_problems(), found.chain
-        require_own_key(chain)
+        require_proof(found, is_pinned=bool(pinned))
         until = chain.sealed_until
         return ReportedSeal(
             is_intact=not number,

@@ -21,14 +21,18 @@ from esx_drift.cli.past import (
     FromOption,
     HostOption,
     LocalOption,
+    PastQuestion,
     Times,
+    WantedHost,
     describe_nothing,
     end_with_damages,
     fail_unanswered,
     find_log,
+    format_argument,
     list_ids,
     make_times,
     open_logs,
+    parse_wanted_host,
     render_host,
     select_host,
 )
@@ -109,8 +113,9 @@ def history(  # noqa: PLR0913, PLR0917 -- each is an option of the command
     start = times.parse_beginning(since) if since else None
     log = find_log(logs, cluster, vcenter)
     records, own = _read_records(logs, log, start)
-    known = _read_hosts(logs, log, records, host)
-    only = select_host(known, host, log)
+    wanted = parse_wanted_host(host, times)
+    known = _read_hosts(logs, log, records, wanted)
+    only = select_host(known, wanted, log)
     entries = [
         entry
         for entry in list_history(records)
@@ -135,6 +140,12 @@ def history(  # noqa: PLR0913, PLR0917 -- each is an option of the command
         if records and not own:
             newest = times.format_zoned(records[-1]["checked_at"])
             print_line(f"The newest record is of {newest}: nothing is known of the time after it.")
+            question = PastQuestion(source, "history", cluster, {"--host": host, "--vcenter": vcenter})
+            asked_again = question.name_command("--since", format_argument(records[-1]["checked_at"]))
+            print_line(f"What it says tells {asked_again}")
+        elif start is not None and len(records) == len(own):
+            first = times.format_zoned(records[0]["checked_at"])
+            print_line(f"The first record is of {first}: nothing is known of the time before it.")
         _print_entries(entries, known, times)
     end_with_damages(logs)
 
@@ -155,14 +166,15 @@ def _read_records(
 
 
 def _read_hosts(
-    logs: "TrailLogs", log: ClusterRef, records: Sequence[Record], wanted: str | None
+    logs: "TrailLogs", log: ClusterRef, records: Sequence[Record], wanted: WantedHost | None
 ) -> KnownHosts:
     """Read what is known of the hosts of a log by its ``records``; of one ``wanted`` also by those before.
 
-    It may have had another name or id then.
+    It may have had another name or id then, and who had it at another time may be there no more.
     """
     known = logs.read_hosts(records)
-    if wanted is None or not records or known.find_machines(wanted):
+    is_of_now = wanted is not None and wanted.moment is None
+    if wanted is None or not records or (is_of_now and known.find_machines(wanted.named)):
         return known
     numbers = (number for number in logs.list_numbers(log) if number < records[0]["seq"])
     return logs.read_hosts([*logs.read_records(log, numbers), *records])

@@ -20,6 +20,7 @@ from esx_drift.cli.past import (
     find_log,
     make_times,
     open_logs,
+    require_vcenter,
 )
 from esx_drift.cli.terminal import build_table, escape_unprintable, print_line, print_table, render_csv
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
@@ -117,6 +118,8 @@ def _choose_logs(
         if is_excerpt and not logs.list_numbers(log):
             fail_unanswered(logs, describe_nothing(logs, log, ""))
         return [log]
+    if vcenter is not None:
+        require_vcenter(logs, vcenter)
     known = [log for log in logs.list_known_logs(vcenter) if log.cluster != VCENTER_LOG]
     return [log for log in known if not is_excerpt or logs.list_numbers(log)]
 

@@ -4,21 +4,29 @@ Longer than 250 lines, because what is not known is said by all of them in the s
 """
 
 import re
+import shlex
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from copy import replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
-from msgspec import Struct
+from msgspec import Struct, field
 
 from esx_drift.cli.options import WHICH_CLUSTER, choose_cluster, describe_nearest
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, EXIT_TROUBLE, fail, print_note, print_warning
-from esx_drift.cli.trail_source import TrailSource
+from esx_drift.cli.trail_source import HOW_TO_COMPLETE, TrailSource
 from esx_drift.domain.stored.identifiers import ClusterRef
-from esx_drift.domain.stored.types import Json
-from esx_drift.domain.text.times import FIRST_USABLE_YEAR, LAST_USABLE_YEAR, is_usable, parse_time
+from esx_drift.domain.stored.types import Json, Record
+from esx_drift.domain.text.times import (
+    FIRST_USABLE_YEAR,
+    LAST_USABLE_YEAR,
+    format_time,
+    is_usable,
+    parse_time,
+)
 from esx_drift.domain.text.wording import clean_text, find_last_day, join_names, replace_times
 from esx_drift.domain.trail.known_hosts import InstanceHosts, KnownHosts, KnownMachine
 
@@ -29,7 +37,12 @@ LocalOption = Annotated[
     bool,
     typer.Option("--local", help="Times, also given ones, are of this machine's zone; else UTC."),
 ]
-HostOption = Annotated[str | None, typer.Option(metavar="HOST", help="Only this host, by name or id.")]
+HostOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST", help="Only this host, by name or id; HOST@DATE: the one that was called so then."
+    ),
+]
 FromOption = Annotated[
     str | None,
     typer.Option(
@@ -184,13 +197,21 @@ def find_log(logs: "TrailLogs", cluster: str, vcenter: str | None, advice: str =
     from esx_drift.trail.naming import find_named_logs  # noqa: PLC0415 -- the help needs none of it
 
     named = find_named_logs(logs, cluster, vcenter)
+    if vcenter is not None and not named.known:
+        require_vcenter(logs, vcenter)
     found = choose_cluster(cluster, named.found, advice)
     if found is None:
         names = sorted({log.vcenter for log in named.known})
-        where = (
-            f"on {join_names(names)}" if names else f"on a vCenter called {vcenter}" if vcenter else "at all"
+        if not names and not logs.read_vcenters():
+            end_with_damages(logs, code=None)
+            none = "no record is here: nothing was checked yet, or this copy was broken off"
+            fail(f"{none}\n{HOW_TO_COMPLETE} DIR")
+        where = f"on {join_names(names)}" if names else "at all"
+        ways = (
+            (f"{log.vcenter}/{log.name}",) if "/" in cluster else (log.name, log.cluster)
+            for log in named.known
         )
-        nearest = describe_nearest(cluster, (name for log in named.known for name in (log.name, log.cluster)))
+        nearest = describe_nearest(cluster, (name for each in ways for name in each))
         end_with_damages(logs, code=None)
         fail(
             f"the trail knows no cluster called {cluster} {where}{nearest}\n"
@@ -201,6 +222,62 @@ def find_log(logs: "TrailLogs", cluster: str, vcenter: str | None, advice: str =
     if found.former is not None:
         print_note(f"{found.render_name()} is {found.cluster} on {found.vcenter}")
     return found
+
+
+def require_vcenter(logs: "TrailLogs", vcenter: str) -> None:
+    """End the command if the trail of these ``logs`` has no ``vcenter`` called so: with the nearest one."""
+    known = sorted(own.name for own in logs.read_vcenters())
+    if vcenter not in known:
+        has = f"It has {join_names(known)}." if known else "It has none."
+        end_with_damages(logs, code=None)
+        fail(f"the trail knows no vCenter called {vcenter}{describe_nearest(vcenter, known)}\n{has}")
+
+
+class PastQuestion(Struct, frozen=True):
+    """What was asked, so that it can be asked again about another time.
+
+    Attributes:
+        source: The trail.
+        command: The name of the command.
+        cluster: What the cluster was called by the person.
+        options: What else was said that is to be said again, by the names of the options.
+    """
+
+    source: TrailSource
+    command: str
+    cluster: str
+    options: Mapping[str, str | None] = field(default_factory=dict)
+
+    def name_command(self, *more: str) -> str:
+        """Name the command with ``more`` arguments, to be pasted."""
+        said = [word for name, value in self.options.items() if value is not None for word in (name, value)]
+        return self.source.name_command(shlex.join([self.command, self.cluster, *more, *said]))
+
+
+def format_argument(time: str) -> str:
+    """Format a ``time`` of a record as it is typed, so that the record is found by it in whatever zone."""
+    return f"{time[: len('2026-11-23T02:14:59')]}Z"
+
+
+def describe_first_look(first: Record, times: Times, question: PastQuestion) -> str:
+    """Describe in ``times`` when the ``first`` look was, a record, and how to ask the ``question`` of it."""
+    ask = question.name_command(format_argument(first["checked_at"]))
+    return f"The first look was {times.format_zoned(first['checked_at'])}: {ask}"
+
+
+def describe_checks(logs: "TrailLogs", log: ClusterRef, question: PastQuestion) -> str:
+    """Describe where it stands why nobody saw the cluster of a ``log``: in the records of checks, if any.
+
+    Args:
+        logs: Those of the trail.
+        log: Of which no look is known.
+        question: What was asked.
+    """
+    if not logs.list_numbers(log):
+        return "No check of it is recorded."
+    options = {"--vcenter": question.options.get("--vcenter")}
+    history = replace(question, command="history", options=options)
+    return f"What became of its checks tells {history.name_command('--findings')}"
 
 
 class PastCluster(Struct, frozen=True):
@@ -217,9 +294,28 @@ def parse_past_cluster(named: str) -> PastCluster | None:
     return None if is_other or not at or not cluster else PastCluster(cluster, date)
 
 
+class WantedHost(Struct, frozen=True):
+    """A host as a person names it: by the id or name ``named``, of now or, with a ``date``, of ``moment``."""
+
+    named: str
+    date: str = ""
+    moment: datetime | None = None
+
+
+def parse_wanted_host(text: str | None, times: Times) -> WantedHost | None:
+    """Parse which host a person wants: ``esx02``, or ``esx02@2026-11-23``, with a time in ``times``.
+
+    Ends the command if what stands there is no time. None for no ``text``: all are wanted.
+    """
+    if text is None:
+        return None
+    named, at, date = text.rpartition("@")
+    return WantedHost(named, date, times.parse_end(date)) if at else WantedHost(text)
+
+
 def select_host(
     known: KnownHosts,
-    wanted: str | None,
+    wanted: WantedHost | None,
     log: ClusterRef,
     there: Collection[str] = (),
     hosts: InstanceHosts | None = None,
@@ -227,11 +323,11 @@ def select_host(
     """Select the host that a person means; none where all are wanted.
 
     Ends the command where no host ever had that id or name, or several had it at one instance of the vCenter.
-    Of two at two instances the one is meant that is asked about, and a note says that there is another.
+    Of two at two instances the one is meant that is asked about, and a note says how to ask for the other.
 
     Args:
         known: The hosts that there ever were.
-        wanted: What the person said: an id or a name; none for all.
+        wanted: What the person said; none for all.
         log: Whose hosts they are.
         there: The ids that are asked about: of several machines of a name, the one among them is meant.
         hosts: At which instance they are; none for the newest.
@@ -239,25 +335,45 @@ def select_host(
     if wanted is None:
         return None
     asked = known.newest if hosts is None else hosts
-    every = known.find_machines(wanted)
-    own = known.find_machines(wanted, asked)
+    if wanted.moment is not None:
+        asked, there = known.get_at(format_time(wanted.moment)), ()
+    own = known.find_machines(wanted.named, asked)
+    every = own if wanted.moment is not None else known.find_machines(wanted.named)
     present = [machine for machine in own if not set(machine.list_ids_at(asked)).isdisjoint(there)]
     found = present or own or every
     if not found:
-        names = (name for each in known.instances for names in each.names.values() for name in names)
-        fail(f"no host of {log.render_name()} was ever called {wanted}{describe_nearest(wanted, names)}")
+        instances = known.instances if wanted.moment is None else [asked]
+        names = (name for each in instances for names in each.names.values() for name in names)
+        when = f"called {wanted.named} at {wanted.date}" if wanted.moment else f"ever called {wanted.named}"
+        fail(f"no host of {log.render_name()} was {when}{describe_nearest(wanted.named, names)}")
     if len(found) > 1:
         which = join_names([render_host(machine) for machine in found], len(found))
-        # Another of its ids may be another machine's there.
-        ids = found[0].list_ids_at(asked) or [found[0].newest_id]
-        say = f"Say which by its id: --host {ids[-1]}"
-        fail(f"{wanted} may be {which}: they are different hosts.\n{say}")
+        ways = [f"--host {_name_exactly(known, machine, asked, wanted.date)}" for machine in found]
+        fail(f"{wanted.named} may be {which}: they are different hosts.\nSay which: {' or '.join(ways)}")
     for machine in (each for each in every if own and each not in own):
+        way = f"--host {_name_exactly(known, machine, asked)}"
         print_note(
             f"{render_host(machine)} was another host, at the vCenter before it was replaced or after:"
-            " this is not about it"
+            f" this is not about it. About that one: {way}"
         )
     return found[0]
+
+
+def _name_exactly(known: KnownHosts, machine: KnownMachine, asked: InstanceHosts, date: str = "") -> str:
+    """Name a ``machine`` so that no other is meant, though its name or its id may be another's elsewhere.
+
+    Args:
+        known: The hosts that there ever were.
+        machine: One of them.
+        asked: Of which instance of the vCenter an id is that stands alone.
+        date: A time at which that is the instance; empty where it is without one.
+    """
+    own = machine.list_ids_at(asked)
+    if own:
+        # Another of its ids may be another machine's there.
+        return f"{own[-1]}@{date}" if date else own[-1]
+    moment = format_argument(format_time(known.find_moment(machine.newest.hosts)))
+    return f"{machine.newest_id}@{moment}"
 
 
 def render_host(machine: KnownMachine) -> str:

@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, NoReturn, TextIO, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO, cast
 
 import typer
 from rich.console import Console, RenderableType
@@ -219,6 +219,12 @@ class GuardedStream:
             raise self._lost from error
 
 
+REFUSED: Final = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError"})
+"""How AWS says that a person may not do it."""
+
+RIGHTS_ADVICE: Final = "Which policy this command needs says docs/operations.md, Who may do what."
+
+
 class ExitCodes:
     """Guards the streams while a command runs, and turns every error into an exit code: 2, or 141."""
 
@@ -254,11 +260,18 @@ def _print_error(error: Exception) -> None:
     if isinstance(error, OutputLost):
         _print_lost(error)
     elif isinstance(error, EsxDriftError):
-        print_trouble(str(error))
+        print_trouble("\n".join(filter(None, (str(error), _advise_on_rights(error)))))
     else:
         traceback.print_exception(error)
         what = traceback.format_exception_only(error)[-1].strip()
         print_trouble(f"a fault of esx-drift itself: {what}\nPlease report it with the lines above")
+
+
+def _advise_on_rights(error: EsxDriftError) -> str:
+    """Advise what to do where AWS let nobody in; empty for any other error."""
+    response: Any = getattr(error.__cause__, "response", None)
+    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+    return RIGHTS_ADVICE if code in REFUSED else ""
 
 
 def _print_lost(lost: OutputLost) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 DIR_OPTION: Final = "--dir"
 
+HOW_TO_COMPLETE: Final = "Was the copy broken off? This completes it: aws s3 sync s3://AUDIT-BUCKET"
+
 DirOption = Annotated[
     Path | None,
     typer.Option(DIR_OPTION, metavar="DIR", help="A copy of the AuditBucket; without it the stack's own."),
@@ -55,6 +57,11 @@ class TrailSource(Struct, frozen=True):
         """Tell whether it is a folder that says that it is an excerpt."""
         return self.directory is not None and (self.directory / EXCERPT_KEY).exists()
 
+    @property
+    def copy_advice(self) -> str:
+        """What to do where much is missing of a copy; empty where the stack's own trail is read."""
+        return "" if self.directory is None else f"{HOW_TO_COMPLETE} {shlex.quote(str(self.directory))}"
+
     def name_command(self, command: str) -> str:
         """Name a command, such as ``show RECORD``, so that it reads the same trail when it is pasted."""
         return self.target.name_command(command) if self.directory is None else self._name_copy(command)
@@ -68,7 +75,7 @@ def _require_trail(directory: Path) -> None:
     try:
         names = set(os.listdir(directory))  # noqa: PTH208 -- names are all that is wanted
     except OSError as error:
-        raise PermanentError(f"{directory} can't be read: {error.strerror}") from error
+        raise PermanentError(f"{directory} can't be read: {error.strerror}\n{_HOW_TO_COPY}") from error
     if not names:
         raise PermanentError(f"{directory} is empty: it holds no trail\n{_HOW_TO_COPY}")
     if not names & TRAIL_FOLDERS:

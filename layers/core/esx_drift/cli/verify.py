@@ -15,7 +15,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from esx_drift.cli.status import read_clock
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, make_stderr, print_line
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, make_stderr, print_line, print_note
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.domain.stored.types import Json
 from esx_drift.domain.text.times import format_time
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from esx_drift.domain.trail.excerpt import Excerpt, ExcerptCluster
+    from esx_drift.domain.trail.verification import Problem
     from esx_drift.ports import PublicKey
     from esx_drift.trail.digest_chain import ChainResult
     from esx_drift.trail.verify import Verification
@@ -107,7 +108,7 @@ def verify(
     record. Without --public-key the keys that lie in the trail itself are believed. A copy with excerpt.json
     is judged as the excerpt that this says it is, which is not signed; --whole takes it for the whole trail.
 
-    Exit code: 0 intact, 1 not intact, 2 trouble, such as a key that signed no digest here.
+    Exit code: 0 intact, 1 not intact, 2 trouble, such as a key that signed no digest here, or no digest yet.
 
     Example: esx-drift verify --dir audit-copy --public-key key.pem
     """
@@ -128,7 +129,8 @@ def verify(
         verify_trail(replace(request, on_progress=on_progress)) as found,
     ):
         if not found.objects:
-            fail("the trail is empty: nothing was ever recorded there\nIs it the right stack?")
+            advice = source.copy_advice or "Is it the right stack?"
+            fail(f"the trail is empty: nothing was ever recorded there\n{advice}")
         if found.chain.base and not found.looked and not found.index.count_problems():
             fail(
                 f"nothing was verified: all that is here is sealed by {found.chain.base} and those before it"
@@ -138,13 +140,37 @@ def verify(
             _print_json(found, is_pinned=bool(pinned))
         else:
             _print_text(found, find_retention(found.excerpt, request), now, is_pinned=bool(pinned))
-        require_own_key(found.chain)
+        require_proof(found, is_pinned=bool(pinned))
         if found.index.count_problems():
+            note_missing(found, source)
             raise typer.Exit(EXIT_DIFFERENCES)
 
 
-def require_own_key(chain: "ChainResult") -> None:
-    """End the command where digests in a ``chain`` are signed, and none by a key that was given."""
+def note_missing(found: "Verification", source: TrailSource) -> None:
+    """Note how a copy is completed where objects are missing of what was ``found`` in ``source``."""
+    if source.copy_advice and any(map(_is_missing_object, found.problems)):
+        print_note(source.copy_advice)
+
+
+def _is_missing_object(problem: "Problem") -> bool:
+    """Tell whether a ``problem`` is that an object is missing, and not that a digest was never made."""
+    return problem.kind == "missing" and not problem.key.endswith("/")
+
+
+def require_proof(found: "Verification", *, is_pinned: bool) -> None:
+    """End the command where a key was given and proves nothing of what was ``found``.
+
+    Args:
+        found: What came of verifying.
+        is_pinned: Whether a key was given.
+    """
+    chain = found.chain
+    if _is_unsealed(found, is_pinned=is_pinned):
+        fail(
+            "nothing is sealed yet: no digest is here that the key could have signed\n"
+            "The sealer makes the first one within three hours of the deployment: esx-drift doctor says when."
+            " Without --public-key it is verified whether all agrees with itself."
+        )
     if chain.is_of_other_key:
         *others, last = sorted(chain.signers.keys() | chain.time_signers)
         signers = f"{', '.join(others)} and {last}" if others else last
@@ -155,6 +181,11 @@ def require_own_key(chain: "ChainResult") -> None:
             " Nothing here is proved.\n"
             "The key comes from the account that signs, on another way than the trail."
         )
+
+
+def _is_unsealed(found: "Verification", *, is_pinned: bool) -> bool:
+    """Tell whether a key was given, and there is no digest yet; one that should be there is a problem."""
+    return is_pinned and not found.chain.digests and not found.index.count_problems()
 
 
 def read_public_keys(paths: "Sequence[Path] | None") -> "tuple[PublicKey, ...]":
@@ -271,6 +302,8 @@ def describe_verdict(number: int, found: "Verification", *, is_pinned: bool) -> 
         return "Not proved: no digest here is signed by a key that was given."
     if number:
         return f"Not intact: {format_count(number, 'problem')}."
+    if _is_unsealed(found, is_pinned=is_pinned):
+        return "Not proved: nothing is sealed yet. What is here agrees with itself."
     if not found.chain.signers:
         return (
             "Nothing is signed: no digest is here. All agrees with itself, and that is no proof:"
@@ -290,7 +323,7 @@ def _print_json(found: "Verification", *, is_pinned: bool) -> None:
     chain = found.chain
     shown = {
         "schema_version": 1,
-        "intact": not found.index.count_problems(),
+        "intact": not found.index.count_problems() and not _is_unsealed(found, is_pinned=is_pinned),
         "key_pinned": is_pinned,
         "signed": bool(chain.signers),
         "objects": found.objects,

@@ -24,7 +24,7 @@ from esx_drift.doctoring.examination import StepOutcome, StepResult
 from esx_drift.domain.stored.identifiers import DIGEST_PREFIX
 from esx_drift.domain.text.wording import format_count, format_duration, join_names
 from esx_drift.domain.trail.digests import find_newest_signed, parse_digest_key
-from esx_drift.domain.trail.verification import SEALER_PATIENCE
+from esx_drift.domain.trail.verification import FIRST_SEAL_PATIENCE, SEALER_PATIENCE
 from esx_drift.errors import FIX_FACT, FleetInvalid, PermanentError, SecretUnavailable, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -75,6 +75,9 @@ MAX_NAMED_ALARMS = 100
 
 HEARTBEAT_HOURS = 3
 """The reporter calls once an hour, in one of its four runs there."""
+
+MINUTE_FORMAT = "%Y-%m-%d %H:%M"
+SEALER_FIX = "The sealer's log says why, and docs/operations.md what to do: SealerSilence."
 
 METRIC_MINUTES = 15
 """SQS reports the age of a queue's oldest message each minute, some minutes late."""
@@ -227,7 +230,24 @@ class StackDoctor:
             if get_error_code(error) in GONE_CODES:
                 raise _fail(f"what it invokes is gone: {target}", GONE_FIX) from error
             raise
-        return f"ENABLED, {schedule['ScheduleExpression']}"
+        said = f"ENABLED, {schedule['ScheduleExpression']}"
+        if self._has_failed(target):
+            raise _fail(f"{said}, but its last run failed", self._name_log(logical_id))
+        return said
+
+    def _has_failed(self, function: str) -> bool:
+        """Tell whether the last invocation of a ``function`` (name or ARN) failed.
+
+        Its alarm is over minutes later. Lambda counts 0 errors of an invocation that had none.
+        """
+        name = {"FunctionName": function.rpartition(":")[2]}
+        values = self._read_metric("AWS/Lambda", "Errors", name, SEALER_PATIENCE, "Sum")
+        return bool(values and values[0])
+
+    def _name_log(self, logical_id: str) -> str:
+        kind = logical_id.partition("Function")[0]
+        group = self.outputs.get(f"{kind}LogGroupName", f"of the function {kind}Function")
+        return f"Its log, {group}, says why, and docs/operations.md what to do: {kind}Errors."
 
     def _examine_mapping(self, _logical_id: str, uuid: str) -> str:
         mapping = self._functions.get_event_source_mapping(UUID=uuid)
@@ -425,11 +445,24 @@ class StackDoctor:
         found = S3Objects(self._s3, self.outputs["AuditBucketName"]).list_keys(DIGEST_PREFIX)
         newest = find_newest_signed(set(found))
         at = None if newest is None else parse_digest_key(newest)
-        said = "never sealed" if at is None else f"sealed {at:%Y-%m-%d %H:%M} UTC"
-        if self.now - (at or self.created or self.now) > SEALER_PATIENCE:
-            fix = "The sealer's log says why, and docs/operations.md what to do: SealerSilence."
-            raise _fail(f"{said}: what was written since can't be proved", fix)
+        if at is None:
+            return self._examine_first_seal()
+        said = f"sealed {at:{MINUTE_FORMAT}} UTC"
+        if self.now - at > SEALER_PATIENCE:
+            raise _fail(f"{said}: what was written since can't be proved", SEALER_FIX)
         return said
+
+    def _examine_first_seal(self) -> str:
+        """Where no digest is: the sealer makes one in its first run, whatever the trail holds by then."""
+        sealer = self.outputs.get("SealerFunctionName")
+        if sealer and self._has_failed(sealer):
+            fix = self._name_log("SealerFunction")
+            raise _fail("never sealed: the sealer's last run failed, and nothing can be proved", fix)
+        due = (self.created or self.now) + FIRST_SEAL_PATIENCE
+        if self.now > due:
+            said = f"never sealed, though the first digest was due by {due:{MINUTE_FORMAT}} UTC"
+            raise _fail(f"{said}: nothing can be proved", SEALER_FIX)
+        return f"not sealed yet: the first digest is due by {due:{MINUTE_FORMAT}} UTC"
 
     def _list_subscriptions(self, topic: str) -> "list[SubscriptionTypeDef]":
         pages = self._topics.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import batched, pairwise
 from typing import Final
+from urllib.parse import unquote
 
 from msgspec import Struct
 
@@ -38,6 +39,9 @@ RECORDS: Final = "records/"
 RECORDS_AT_ONCE: Final = 200
 """So many records are read before the next ones are asked for: a record of a large cluster has 30 kB."""
 
+READ_FOR_A_LOOK: Final = 8
+"""So many are read at once for the first look: mostly the first record is of it."""
+
 FIRST_MOMENT: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -53,6 +57,11 @@ class VCenterLog(Struct, frozen=True):
     prefix: str
     numbers: tuple[int, ...]
     record: Record | None
+
+    @property
+    def name(self) -> str:
+        """What it is called, by the keys of its records: also where none of them can be read."""
+        return unquote(self.prefix.removeprefix(f"{RECORDS}vcenter=").removesuffix("/"))
 
     def list_logs(self) -> list[ClusterRef]:
         """List the logs that the newest record knows: its own, and those of clusters."""
@@ -224,6 +233,11 @@ class TrailLogs:
         for _ in self.read_records(log, numbers[known : known + 1]):
             pass
         return found, numbers[:known], numbers[known:]
+
+    def find_first_look(self, log: ClusterRef, numbers: Iterable[int]) -> Record | None:
+        """Find the first of the records of a ``log`` with these ``numbers`` that left what hosts run."""
+        records = self.read_records(log, numbers, READ_FOR_A_LOOK)
+        return next((record for record in records if record["after"]["snapshot"] is not None), None)
 
     def read_document(self, log: ClusterRef, record: Record) -> bytes | None:
         """Read the document that a ``record`` of a ``log`` was made of, unpacked; none if there is none.

@@ -3,11 +3,13 @@
 A vCenter gives a host that is taken out and added again another id, under the same name or a new one. Another
 vCenter that takes its place gives the same ids, and may know the same names, without meaning the same hosts:
 ids and names hold within one instance, and only the UUID of its firmware makes a machine of two the same.
+
+Longer than 250 lines, because which machine an id or a name means is one question, whoever asks.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct, field
 
@@ -169,6 +171,13 @@ class KnownHosts(Struct):
         """Get what is known at the instance that was looked at at a ``time``, in the words of records."""
         moment = parse_time(time)
         return self.instances[next((at for since, at in reversed(self.begins) if since <= moment), 0)]
+
+    def find_moment(self, hosts: InstanceHosts) -> datetime:
+        """Find a moment at which the instance of the vCenter with these ``hosts`` was looked at."""
+        place = next(at for at, each in enumerate(self.instances) if each is hosts)
+        # Nothing says when the first one was looked at, but that it was before the second.
+        before = self.begins[0][0] - timedelta(seconds=1)
+        return next((since for since, at in self.begins if at == place), before)
 
     def add_record(self, record: Record) -> None:
         """Add what a ``record`` says; records are added in their order."""

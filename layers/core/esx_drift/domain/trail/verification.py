@@ -36,6 +36,9 @@ SEALER_PATIENCE: Final = timedelta(hours=27)
 """The sealer makes a digest a day, within two hours of midnight UTC. Where the newest is older, and an hour
 more, it is late, or those behind it were removed."""
 
+FIRST_SEAL_PATIENCE: Final = timedelta(hours=3)
+"""After the deployment: the sealer looks each hour, and two of its runs may fail."""
+
 DEFAULT_RETENTION: Final = timedelta(days=400)
 """How long documents are kept where nobody says anything else: ``DocumentRetentionDays`` of the template."""
 
