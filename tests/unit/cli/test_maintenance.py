@@ -12,8 +12,9 @@ SAYS = ("--reason", "CHG-2042")
 
 
 @pytest.fixture
-def seen(world: World) -> None:
-    """Both clusters were listed, and prod-a was looked at."""
+def seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both clusters were listed, and prod-a was looked at; the command has the checker's clock."""
+    monkeypatch.setattr("esx_drift.cli.maintenance.read_clock", world.clock)
     world.dispatch()
     world.check()
 
@@ -56,6 +57,16 @@ def test_what_ended_meanwhile_is_not_ended_again(world: World, checking: Consume
     ran = run("maintenance", "end", "prod-a", "-y")
     assert ran.code == 1
     assert "refused (record 3)" in ran.err
+
+
+@pytest.mark.usefixtures("seen")
+def test_what_is_over_is_not_ended(world: World, checking: Consumer, run: Run) -> None:
+    """Though no check closed it yet: nobody is asked whether to end it, and nothing is sent."""
+    run("maintenance", "start", "prod-a", "--for", "1h", "-y", *SAYS)
+    world.wait(3601)
+    ran = run("maintenance", "end", "prod-a", "-y")
+    assert (ran.code, ran.out, len(checking.handled)) == (1, "", 1)
+    assert "has no maintenance that a person began" in ran.err
 
 
 @pytest.mark.parametrize(("length", "error"), [("soon", "not soon"), ("8d", "at most 7 days")])

@@ -25,7 +25,7 @@ from esx_drift.cli.options import (
 )
 from esx_drift.cli.status import read_clock
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line
-from esx_drift.domain.decisions import is_begun_by_person
+from esx_drift.domain.decisions import list_begun_windows
 from esx_drift.domain.fleet.rules import MAX_REPEATED_WINDOW
 from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import DecidedMaintenance, Decision
@@ -138,15 +138,15 @@ def _parse_length(text: str) -> timedelta:
 
 
 def _print_windows(client: DecisionClient, cluster: ClusterRef) -> None:
-    """Print what a person began on a cluster; end the command if that is nothing."""
+    """Print what a person began on a cluster and still runs; end the command if that is nothing."""
     state = client.read_log(cluster.vcenter, cluster.cluster).after
-    windows = (state["maintenance"] or {"windows": []})["windows"]
-    begun = [window for window in windows if is_begun_by_person(window)]
+    now = read_clock()
+    begun = list_begun_windows(state, now)
     if not begun:
         fail(f"{cluster.render()} has no maintenance that a person began", EXIT_DIFFERENCES)
     print_line(cluster.render(), "bold")
     for window in begun:
-        until = format_moment(window["to"], read_clock().year)
+        until = format_moment(window["to"], now.year)
         print_line(f"  until {until} UTC, begun by {clean_text(window['by'])}: {render_reason(window)}")
 
 
