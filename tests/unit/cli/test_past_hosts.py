@@ -115,8 +115,11 @@ def test_a_host_that_left_has_a_past_and_no_present(run: Run, moves: Story) -> N
     gone = run("blame", "prod-a", "--dir", moves.directory, "--host", "host-17")
     assert (gone.code, gone.out) == (2, "")
     assert "esx02 (host-17) is not in this cluster since 2026-11-23 18:" in gone.err
-    asked = f"esx-drift history prod-a --host host-17 --dir {moves.directory}"
-    assert f"What happened to it tells {asked}; what it ran on a day before, as-of" in gone.err
+    named = f"--host host-17 --dir {moves.directory}"
+    assert gone.err.splitlines()[1:] == [
+        f"  To see what happened to it: esx-drift history prod-a {named}",
+        f"  To see what it ran on a day before: esx-drift as-of prod-a DATE {named}",
+    ]
     known = run("history", "prod-a", "--dir", moves.directory, "--host", "esx2")
     assert "was ever called esx2: did you mean esx02?" in known.err
 

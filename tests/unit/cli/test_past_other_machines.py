@@ -208,7 +208,9 @@ def test_as_of_does_not_know_a_host_of_the_other_vcenter(run: Run, played: Playe
     said = run("as-of", "prod-a", records[1]["checked_at"], "--host", "esx31", "--dir", copy)
     assert said.code == 2
     assert "esx31 (host-18) was not in this cluster" in said.err
-    assert said.err.endswith(f"left tells esx-drift history prod-a --host esx31 --dir {copy}\n")
+    assert said.err.endswith(
+        f"  To see when it came and left: esx-drift history prod-a --host esx31 --dir {copy}\n"
+    )
 
 
 def test_blame_is_about_what_runs_now(run: Run, played: Played) -> None:

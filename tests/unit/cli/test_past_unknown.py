@@ -19,7 +19,7 @@ __all__ = ["ca", "cloud", "copy", "in_zone", "story", "tls"]
 BLIND = "domain-c404"
 """A cluster that checks were made of, and that none of them saw."""
 
-HISTORY_OF_CHECKS = f"What became of its checks tells esx-drift history {BLIND} --findings --dir"
+HISTORY_OF_CHECKS = f"To see what became of its checks: esx-drift history {BLIND} --findings --dir"
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_behind_the_last_record_it_is_said_what_can_be_asked(run: Run, story: St
     told = run("history", "prod-a", "--since", "2030-01-01", "--dir", story.directory)
     again = ("history", "prod-a", "--since", f"{last[:19]}Z", "--dir", str(story.directory))
     assert (told.code, told.err) == (0, "")
-    assert told.out.splitlines()[-1] == f"What it says tells {shlex.join(('esx-drift', *again))}"
+    assert told.out.splitlines()[-1] == f"To see that record: {shlex.join(('esx-drift', *again))}"
     assert "in 1 record since" in run(*again).out
     told = run("as-of", "prod-a", "2030-01-01", "--dir", story.directory)
     shown = make_times(local=False).format(last)
@@ -114,10 +114,51 @@ def test_the_nearest_names_of_vcenters_and_of_paths_are_named(run: Run, story: S
         assert told.err == f"{unknown}\n  It has vc01.\n"
     told = run("history", "vc01/prod-aa", "--dir", story.directory)
     assert "called vc01/prod-aa on vc01: did you mean vc01/prod-a?" in told.err
-    empty = story.directory.parent / "nothing"
-    (empty / "records").mkdir(parents=True)
-    told = run("history", "prod-a", "--vcenter", "vc01", "--dir", empty)
-    assert told.err.endswith("no vCenter called vc01\n  It has none.\n")
+
+
+@pytest.mark.parametrize("vcenter", [(), ("--vcenter", "vc01")])
+def test_of_an_empty_copy_it_is_said_how_it_is_completed(
+    run: Run, tmp_path: Path, vcenter: tuple[str, ...]
+) -> None:
+    """With the folder that was named, to be pasted."""
+    (tmp_path / "my copy" / "records").mkdir(parents=True)
+    told = run("history", "prod-a", *vcenter, "--dir", tmp_path / "my copy")
+    assert (told.code, told.out) == (2, "")
+    none, way = told.err.splitlines()
+    assert none == "esx-drift: no record is here: nothing was checked yet, or this copy was broken off"
+    assert way.endswith(f" This completes it: aws s3 sync s3://AUDIT-BUCKET '{tmp_path / 'my copy'}'")
+
+
+@pytest.mark.usefixtures("stack", "buckets")
+@pytest.mark.parametrize("vcenter", [(), ("--vcenter", "vc01")])
+def test_of_a_fresh_stack_nothing_is_said_of_copies(run: Run, vcenter: tuple[str, ...]) -> None:
+    """It has no record yet, or it is not the one that was meant."""
+    told = run("history", "prod-a", *vcenter)
+    assert (told.code, told.out) == (2, "")
+    assert told.err.splitlines() == [
+        "esx-drift: no record is here: nothing was checked yet",
+        "  Is it the right stack? To see what it checks: esx-drift status",
+    ]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("history", "prod-a", "--since", "2030-01-01"),
+        ("as-of", "prod-a", "2026-11-22"),
+        ("as-of", BLIND, "2026-11-23"),
+        ("blame", BLIND),
+    ],
+)
+def test_a_command_to_paste_reads_times_in_the_same_zone(
+    run: Run, story: Story, in_zone: InZone, command: tuple[str, ...]
+) -> None:
+    """That of this machine if that was asked for."""
+    in_zone("Asia/Tokyo")
+    for local in ((), ("--local",)):
+        told = run(*command, *local, "--dir", story.directory)
+        (line,) = [each for each in f"{told.out}{told.err}".splitlines() if ": esx-drift " in each]
+        assert ("--local" in shlex.split(line)) == bool(local)
 
 
 @pytest.mark.parametrize(

@@ -355,7 +355,10 @@ def test_a_copy_without_digests_is_nothing_that_a_key_proves(run: Run, copy: Pat
     last = "Not proved: nothing is sealed yet. What is here agrees with itself."
     assert ran.out.splitlines()[-1] == last
     assert ran.err.startswith("esx-drift: nothing is sealed yet: no digest is here that the key could have")
-    assert "esx-drift doctor says when" in ran.err
+    assert "of the deployment: esx-drift doctor says when. Without" in ran.err
+    asked = ("--stack", "drift 2", "--profile", "ops")
+    other = run("verify", "--dir", copy, "--public-key", pem, *asked)
+    assert ": esx-drift doctor --stack 'drift 2' --profile ops says when. Without" in other.err
     shown = run("verify", "--dir", copy, "--public-key", pem, "--format", "json")
     assert (shown.code, json.loads(shown.out)["intact"], json.loads(shown.out)["problems"]) == (2, False, [])
     shown = json.loads(run("verify", "--dir", copy, "--format", "json").out)

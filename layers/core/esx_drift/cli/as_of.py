@@ -111,10 +111,10 @@ def as_of(  # noqa: PLR0913 -- each is an option of the command
     """
     times, logs = make_times(local=local), open_logs(source)
     moment = times.parse_end(date)
-    log = find_log(logs, cluster, vcenter)
+    log = find_log(logs, source, cluster, vcenter)
     answer = _find_answer(logs, log, moment, parse_wanted_host(host, times))
     asked = times.format_exactly(moment)
-    question = PastQuestion(source, "as-of", cluster, {"--host": host, "--vcenter": vcenter})
+    question = PastQuestion(source, "as-of", cluster, {"--host": host, "--vcenter": vcenter}, local)
     if answer is None:
         there = " at the vCenter that took the former one's place" if _is_replaced(logs, log, moment) else ""
         nobody = f"nobody had looked at {log.render()}{there} by {asked}: nothing is known of that time"
@@ -125,7 +125,7 @@ def as_of(  # noqa: PLR0913 -- each is an option of the command
         fail_unanswered(
             logs,
             f"{answer.asked_host} was not in this cluster at {asked}\n"
-            f"When it came and left tells {replace(question, command='history').name_command()}",
+            f"To see when it came and left: {replace(question, command='history').name_command()}",
         )
     _write_answer(answer, output, times, with_parts=parts)
     end_with_damages(logs)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from copy import replace
 from typing import Annotated, Final, NoReturn
 
 import typer
@@ -79,12 +80,12 @@ def blame(
     Example: esx-drift blame prod-a --host esx07
     """
     times, logs = make_times(local=local), open_logs(source)
-    log = find_log(logs, cluster, vcenter)
+    log = find_log(logs, source, cluster, vcenter)
     records = list(logs.read_records(log, logs.list_numbers(log)))
     options = {"--host": host, "--vcenter": vcenter}
     snapshot = logs.read_left_snapshot(records)
     if snapshot is None:
-        question = PastQuestion(source, "blame", cluster, options)
+        question = PastQuestion(source, "blame", cluster, options, local)
         checks = describe_checks(logs, log, question)
         nobody = f"nobody has looked at {log.render()} yet\n{checks}"
         fail_unanswered(logs, describe_nothing(logs, log, nobody))
@@ -92,7 +93,7 @@ def blame(
     only = select_host(known, parse_wanted_host(host, times), log)
     own = only.list_ids_at(known.newest)[-1:] if only else []
     if only is not None and not set(own) & snapshot["hosts"].keys():
-        _fail_gone(known, only, times, PastQuestion(source, "history", cluster, options))
+        _fail_gone(known, only, times, PastQuestion(source, "history", cluster, options, local))
     names, retired_by = known.newest.newest_names, find_retirement(reversed(records))
     parts = [part for part in list_parts_since(records, snapshot) if only is None or part.host in own]
     if output is ListFormat.json:
@@ -123,7 +124,8 @@ def _fail_gone(known: KnownHosts, host: KnownMachine, times: Times, question: Pa
     where = "this cluster" if own else "this cluster of the vCenter that took the former one's place"
     fail(
         f"{render_host(host)} is not in {where}{when}\n"
-        f"What happened to it tells {question.name_command()}; what it ran on a day before, as-of"
+        f"To see what happened to it: {question.name_command()}\n"
+        f"To see what it ran on a day before: {replace(question, command='as-of').name_command('DATE')}"
     )
 
 

@@ -105,7 +105,9 @@ def evidence(  # noqa: PLR0913 -- each is an option of the command
     if source.is_excerpt:
         fail(f"{source.directory} is an excerpt already\nName a copy of the whole trail.")
     chosen = list(
-        {log.record_prefix: log for log in (find_log(logs, name, vcenter) for name in clusters)}.values()
+        {
+            log.record_prefix: log for log in (find_log(logs, source, name, vcenter) for name in clusters)
+        }.values()
     )
     _require_records(logs, chosen, period, times)
     with _make_folder(folder):
@@ -225,7 +227,7 @@ def _verify(source: TrailSource, pinned: "tuple[PublicKey, ...]", now: datetime)
         verify_trail(replace(request, on_progress=on_progress)) as found,
     ):
         number, chain = found.index.count_problems(), found.chain
-        require_proof(found, is_pinned=bool(pinned))
+        require_proof(found, source, is_pinned=bool(pinned))
         until = chain.sealed_until
         return ReportedSeal(
             is_intact=not number,

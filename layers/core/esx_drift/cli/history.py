@@ -111,7 +111,7 @@ def history(  # noqa: PLR0913, PLR0917 -- each is an option of the command
     """
     times, logs = make_times(local=local), open_logs(source)
     start = times.parse_beginning(since) if since else None
-    log = find_log(logs, cluster, vcenter)
+    log = find_log(logs, source, cluster, vcenter)
     records, own = _read_records(logs, log, start)
     wanted = parse_wanted_host(host, times)
     known = _read_hosts(logs, log, records, wanted)
@@ -140,9 +140,9 @@ def history(  # noqa: PLR0913, PLR0917 -- each is an option of the command
         if records and not own:
             newest = times.format_zoned(records[-1]["checked_at"])
             print_line(f"The newest record is of {newest}: nothing is known of the time after it.")
-            question = PastQuestion(source, "history", cluster, {"--host": host, "--vcenter": vcenter})
+            question = PastQuestion(source, "history", cluster, {"--host": host, "--vcenter": vcenter}, local)
             asked_again = question.name_command("--since", format_argument(records[-1]["checked_at"]))
-            print_line(f"What it says tells {asked_again}")
+            print_line(f"To see that record: {asked_again}")
         elif start is not None and len(records) == len(own):
             first = times.format_zoned(records[0]["checked_at"])
             print_line(f"The first record is of {first}: nothing is known of the time before it.")

@@ -84,7 +84,7 @@ def orphans(
     Example: esx-drift orphans --gone
     """
     times, logs = make_times(local=local), open_logs(source)
-    chosen = _choose_logs(logs, cluster, vcenter, is_excerpt=source.is_excerpt)
+    chosen = _choose_logs(logs, source, cluster, vcenter)
     whole = gone or cluster is not None
     rows = [row for log in chosen for row in _list_rows(logs, log, whole=whole)]
     # Of a part of the fleet, or where not all was read, there is no such number.
@@ -110,18 +110,18 @@ def orphans(
 
 
 def _choose_logs(
-    logs: "TrailLogs", cluster: str | None, vcenter: str | None, *, is_excerpt: bool
+    logs: "TrailLogs", source: TrailSource, cluster: str | None, vcenter: str | None
 ) -> list[ClusterRef]:
     """Choose the log of a ``cluster``, or those of all; of an excerpt those that it holds."""
     if cluster is not None:
-        log = find_log(logs, cluster, vcenter)
-        if is_excerpt and not logs.list_numbers(log):
+        log = find_log(logs, source, cluster, vcenter)
+        if source.is_excerpt and not logs.list_numbers(log):
             fail_unanswered(logs, describe_nothing(logs, log, ""))
         return [log]
     if vcenter is not None:
-        require_vcenter(logs, vcenter)
+        require_vcenter(logs, source, vcenter)
     known = [log for log in logs.list_known_logs(vcenter) if log.cluster != VCENTER_LOG]
-    return [log for log in known if not is_excerpt or logs.list_numbers(log)]
+    return [log for log in known if not source.is_excerpt or logs.list_numbers(log)]
 
 
 def _list_rows(logs: "TrailLogs", log: ClusterRef, *, whole: bool) -> list[_Row]:

@@ -17,7 +17,7 @@ from msgspec import Struct, field
 
 from esx_drift.cli.options import WHICH_CLUSTER, choose_cluster, describe_nearest
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, EXIT_TROUBLE, fail, print_note, print_warning
-from esx_drift.cli.trail_source import HOW_TO_COMPLETE, TrailSource
+from esx_drift.cli.trail_source import TrailSource
 from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Json, Record
 from esx_drift.domain.text.times import (
@@ -185,11 +185,14 @@ def open_logs(source: TrailSource) -> "TrailLogs":
     return logs
 
 
-def find_log(logs: "TrailLogs", cluster: str, vcenter: str | None, advice: str = WHICH_CLUSTER) -> ClusterRef:
+def find_log(
+    logs: "TrailLogs", source: TrailSource, cluster: str, vcenter: str | None, advice: str = WHICH_CLUSTER
+) -> ClusterRef:
     """Find the one log that a person means; ends the command if it is not just one.
 
     Args:
         logs: Those of the trail.
+        source: The trail.
         cluster: A name or an id.
         vcenter: The vCenter to look in; none for all of the trail.
         advice: How the person can say which, where it may be several.
@@ -198,14 +201,12 @@ def find_log(logs: "TrailLogs", cluster: str, vcenter: str | None, advice: str =
 
     named = find_named_logs(logs, cluster, vcenter)
     if vcenter is not None and not named.known:
-        require_vcenter(logs, vcenter)
+        require_vcenter(logs, source, vcenter)
     found = choose_cluster(cluster, named.found, advice)
     if found is None:
         names = sorted({log.vcenter for log in named.known})
         if not names and not logs.read_vcenters():
-            end_with_damages(logs, code=None)
-            none = "no record is here: nothing was checked yet, or this copy was broken off"
-            fail(f"{none}\n{HOW_TO_COMPLETE} DIR")
+            _fail_empty(logs, source)
         where = f"on {join_names(names)}" if names else "at all"
         ways = (
             (f"{log.vcenter}/{log.name}",) if "/" in cluster else (log.name, log.cluster)
@@ -224,13 +225,28 @@ def find_log(logs: "TrailLogs", cluster: str, vcenter: str | None, advice: str =
     return found
 
 
-def require_vcenter(logs: "TrailLogs", vcenter: str) -> None:
-    """End the command if the trail of these ``logs`` has no ``vcenter`` called so: with the nearest one."""
+def require_vcenter(logs: "TrailLogs", source: TrailSource, vcenter: str) -> None:
+    """End the command if the trail has no vCenter called so: with the nearest one.
+
+    Args:
+        logs: Those of the trail.
+        source: The trail.
+        vcenter: What a person called it.
+    """
     known = sorted(own.name for own in logs.read_vcenters())
+    if not known:
+        _fail_empty(logs, source)
     if vcenter not in known:
-        has = f"It has {join_names(known)}." if known else "It has none."
         end_with_damages(logs, code=None)
-        fail(f"the trail knows no vCenter called {vcenter}{describe_nearest(vcenter, known)}\n{has}")
+        nearest = describe_nearest(vcenter, known)
+        fail(f"the trail knows no vCenter called {vcenter}{nearest}\nIt has {join_names(known)}.")
+
+
+def _fail_empty(logs: "TrailLogs", source: TrailSource) -> NoReturn:
+    """End the command because the ``logs`` of the trail ``source`` have no record: with what may be wrong."""
+    end_with_damages(logs, code=None)
+    broken_off = ", or this copy was broken off" if source.copy_advice else ""
+    fail(f"no record is here: nothing was checked yet{broken_off}\n{source.empty_advice}")
 
 
 class PastQuestion(Struct, frozen=True):
@@ -241,17 +257,20 @@ class PastQuestion(Struct, frozen=True):
         command: The name of the command.
         cluster: What the cluster was called by the person.
         options: What else was said that is to be said again, by the names of the options.
+        local: Whether the times are of this machine's zone.
     """
 
     source: TrailSource
     command: str
     cluster: str
     options: Mapping[str, str | None] = field(default_factory=dict)
+    local: bool = False
 
     def name_command(self, *more: str) -> str:
         """Name the command with ``more`` arguments, to be pasted."""
         said = [word for name, value in self.options.items() if value is not None for word in (name, value)]
-        return self.source.name_command(shlex.join([self.command, self.cluster, *more, *said]))
+        zone = ["--local"] if self.local else []
+        return self.source.name_command(shlex.join([self.command, self.cluster, *more, *said, *zone]))
 
 
 def format_argument(time: str) -> str:
@@ -277,7 +296,7 @@ def describe_checks(logs: "TrailLogs", log: ClusterRef, question: PastQuestion) 
         return "No check of it is recorded."
     options = {"--vcenter": question.options.get("--vcenter")}
     history = replace(question, command="history", options=options)
-    return f"What became of its checks tells {history.name_command('--findings')}"
+    return f"To see what became of its checks: {history.name_command('--findings')}"
 
 
 class PastCluster(Struct, frozen=True):

@@ -69,7 +69,7 @@ def show_record(
     Example: esx-drift show prod-a 41
     """
     logs = open_logs(source)
-    found = _find_record(logs, record, number, vcenter)
+    found = _find_record(logs, source, record, number, vcenter)
     if found is None:
         fail_unanswered(logs, f"there is no such record: {record}")
     if output is OutputFormat.json:
@@ -79,7 +79,9 @@ def show_record(
     end_with_damages(logs)
 
 
-def _find_record(logs: "TrailLogs", record: str, number: int | None, vcenter: str | None) -> Record | None:
+def _find_record(
+    logs: "TrailLogs", source: TrailSource, record: str, number: int | None, vcenter: str | None
+) -> Record | None:
     bucket, _, key = record.removeprefix(S3_SCHEME).partition("/")
     if not record.startswith(S3_SCHEME):
         key = record
@@ -87,7 +89,7 @@ def _find_record(logs: "TrailLogs", record: str, number: int | None, vcenter: st
         fail(f"{record} is in another bucket than that of this stack\nSay which stack: --stack NAME")
     if key.startswith("records/"):
         return logs.read_named(key)
-    log = find_log(logs, record, vcenter)
+    log = find_log(logs, source, record, vcenter)
     numbers = logs.list_numbers(log)
     wanted = [number] if number is not None else numbers[-1:]
     if not set(wanted) & set(numbers):

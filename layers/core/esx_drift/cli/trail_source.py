@@ -62,6 +62,12 @@ class TrailSource(Struct, frozen=True):
         """What to do where much is missing of a copy; empty where the stack's own trail is read."""
         return "" if self.directory is None else f"{HOW_TO_COMPLETE} {shlex.quote(str(self.directory))}"
 
+    @property
+    def empty_advice(self) -> str:
+        """What to do where nothing is recorded at all."""
+        status = self.target.name_command("status")
+        return self.copy_advice or f"Is it the right stack? To see what it checks: {status}"
+
     def name_command(self, command: str) -> str:
         """Name a command, such as ``show RECORD``, so that it reads the same trail when it is pasted."""
         return self.target.name_command(command) if self.directory is None else self._name_copy(command)

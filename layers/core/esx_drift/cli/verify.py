@@ -129,8 +129,7 @@ def verify(
         verify_trail(replace(request, on_progress=on_progress)) as found,
     ):
         if not found.objects:
-            advice = source.copy_advice or "Is it the right stack?"
-            fail(f"the trail is empty: nothing was ever recorded there\n{advice}")
+            fail(f"the trail is empty: nothing was ever recorded there\n{source.empty_advice}")
         if found.chain.base and not found.looked and not found.index.count_problems():
             fail(
                 f"nothing was verified: all that is here is sealed by {found.chain.base} and those before it"
@@ -140,7 +139,7 @@ def verify(
             _print_json(found, is_pinned=bool(pinned))
         else:
             _print_text(found, find_retention(found.excerpt, request), now, is_pinned=bool(pinned))
-        require_proof(found, is_pinned=bool(pinned))
+        require_proof(found, source, is_pinned=bool(pinned))
         if found.index.count_problems():
             note_missing(found, source)
             raise typer.Exit(EXIT_DIFFERENCES)
@@ -157,18 +156,20 @@ def _is_missing_object(problem: "Problem") -> bool:
     return problem.kind == "missing" and not problem.key.endswith("/")
 
 
-def require_proof(found: "Verification", *, is_pinned: bool) -> None:
+def require_proof(found: "Verification", source: TrailSource, *, is_pinned: bool) -> None:
     """End the command where a key was given and proves nothing of what was ``found``.
 
     Args:
         found: What came of verifying.
+        source: The trail that was verified, or that the excerpt was copied from which was.
         is_pinned: Whether a key was given.
     """
     chain = found.chain
     if _is_unsealed(found, is_pinned=is_pinned):
         fail(
             "nothing is sealed yet: no digest is here that the key could have signed\n"
-            "The sealer makes the first one within three hours of the deployment: esx-drift doctor says when."
+            "The sealer makes the first one within three hours of the deployment:"
+            f" {source.target.name_command('doctor')} says when."
             " Without --public-key it is verified whether all agrees with itself."
         )
     if chain.is_of_other_key:
