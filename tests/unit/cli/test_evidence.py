@@ -200,8 +200,8 @@ def test_a_key_that_can_have_signed_nothing_yet_writes_nothing(
     ran = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy, *pinned)
     assert (ran.code, "nothing is sealed yet: no digest is here" in ran.err) == (2, True)
     assert not (tmp_path / "out").exists()
-    pinned = (*pinned, "--stack", "own")
-    other = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy, *pinned)
+    own = (*pinned, "--stack", "own")
+    other = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy, *own)
     assert ": esx-drift doctor --stack own says when" in other.err
 
 

@@ -108,6 +108,67 @@ def test_a_name_of_two_hosts_is_not_guessed_at(run: Run, moves: Story, command: 
     assert run(command, "prod-a", "--dir", moves.directory, "--host", "host-24").code == 0
 
 
+@pytest.mark.parametrize(
+    ("look", "named", "expected"),
+    [
+        (0, "esx02", ["host-17"]),
+        (0, "host-17", ["host-17"]),
+        (0, "esx03", ["host-18", "host-26"]),
+        (0, "host-16", ["host-16", "host-23"]),
+        (3, "esx02", ["host-17"]),
+        (5, "esx33", ["host-18", "host-26"]),
+        (6, "esx03", ["host-18", "host-26"]),
+    ],
+)
+def test_a_host_of_a_day_is_the_one_that_was_called_so_then(
+    run: Run, moves: Story, look: int, named: str, expected: list[str]
+) -> None:
+    """Whoever had the name later; with all that it was and is."""
+    at = f"{moves.records[look]['checked_at'][:19]}Z"
+    assert read_entries(run, moves, "--host", f"{named}@{at}")["host_ids"] == expected
+    since = ("--since", moves.records[-1]["checked_at"])
+    assert read_entries(run, moves, "--host", f"{named}@{at}", *since)["host_ids"] == expected
+    options = ("--host", f"{named}@{at}", "--dir", moves.directory, "--format", "json")
+    shown = run("as-of", "prod-a", moves.records[0]["checked_at"], *options)
+    assert json.loads(shown.out)["host_ids"] == expected
+
+
+@pytest.mark.parametrize(
+    "command", [("history", "prod-a"), ("blame", "prod-a"), ("as-of", "prod-a", "2030-01-01")]
+)
+@pytest.mark.parametrize("named", ["esx33", "host-24", "host-23"])
+def test_what_no_host_was_called_then_is_none(
+    run: Run, moves: Story, command: tuple[str, ...], named: str
+) -> None:
+    """Though one has that name or id later."""
+    at = f"{moves.records[0]['checked_at'][:19]}Z"
+    told = run(*command, "--host", f"{named}@{at}", "--dir", moves.directory)
+    assert (told.code, told.out) == (2, "")
+    assert f"no host of prod-a was called {named} at {at}" in told.err
+
+
+@pytest.mark.parametrize(
+    "command", [("history", "prod-a"), ("blame", "prod-a"), ("as-of", "prod-a", "2030-01-01")]
+)
+def test_before_the_first_record_no_host_was_called_anything(
+    run: Run, moves: Story, command: tuple[str, ...]
+) -> None:
+    """Nothing says what hosts were called then."""
+    told = run(*command, "--host", "esx33@2020-01-01", "--dir", moves.directory)
+    assert (told.code, told.out) == (2, "")
+    assert "no record of prod-a is of 2020-01-01 or before: nobody knows its hosts of then" in told.err
+
+
+def test_of_two_hosts_of_one_name_until_then_each_is_named_by_its_id_of_then(run: Run, moves: Story) -> None:
+    """What is to be typed finds one of them."""
+    at = f"{moves.records[4]['checked_at'][:19]}Z"
+    told = run("history", "prod-a", "--host", f"esx02@{at}", "--dir", moves.directory)
+    assert (told.code, told.out) == (2, "")
+    assert told.err.endswith(f"  Say which: --host host-17@{at} or --host host-24@{at}\n")
+    for host in ("host-17", "host-24"):
+        assert read_entries(run, moves, "--host", f"{host}@{at}")["host_ids"] == [host]
+
+
 def test_a_host_that_left_has_a_past_and_no_present(run: Run, moves: Story) -> None:
     """Blame says since when it is gone."""
     kinds = [entry["kind"] for entry in read_entries(run, moves, "--host", "host-17")["entries"]]

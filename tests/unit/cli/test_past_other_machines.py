@@ -142,6 +142,22 @@ def test_a_host_of_before_is_asked_for_by_what_it_was_called_then(
     assert f"{expected[-1][0] == 5:d} change" in late.out
 
 
+def test_a_host_that_never_changed_is_known_by_what_was_seen_then(run: Run, played: Played) -> None:
+    """Of one of the former vCenter no record says a name: the snapshot of then does."""
+    copy, records = played
+    then = f"esx03@{records[0]['checked_at']}"
+    said = run("as-of", "prod-a", records[0]["checked_at"], "--host", then, "--format", "json", "--dir", copy)
+    assert [one["host"] for one in json.loads(said.out)["hosts"]] == ["host-18"]
+    known = KnownHosts()
+    for record in (build_record(1, "a", {}), build_record(2, "b", {"host-1": TWO})):
+        known.add_record(record)
+    former = list_known_hosts([build_record(1, "a", {"host-1": ONE})], None)
+    (machine,) = known.find_machines_of_then("esx-host-1", former)
+    assert machine.list_ids_at(known.instances[0]) == ["host-1"]
+    (machine,) = known.find_machines("host-1", known.newest)
+    assert machine.list_ids_at(known.instances[0]) == []
+
+
 def test_the_note_says_how_the_other_host_is_asked_for(run: Run, played: Played) -> None:
     """And so it is."""
     copy, records = played

@@ -31,6 +31,7 @@ from esx_drift.cli.past import (
     make_times,
     open_logs,
     parse_wanted_host,
+    read_hosts_of_then,
     render_host,
     select_host,
 )
@@ -63,7 +64,6 @@ from esx_drift.domain.trail.hosts import (
     find_sightings,
     is_new_vcenter,
 )
-from esx_drift.domain.trail.known_hosts import KnownHosts
 
 if TYPE_CHECKING:
     from esx_drift.trail.past import TrailLogs
@@ -187,9 +187,10 @@ def _find_answer(
         return None
     snapshot, former = logs.restore_former_selves(left, record["after"])
     rows = list_host_rows(record, snapshot)
-    every = KnownHosts() if wanted is None else logs.read_hosts([*logs.read_records(log, known + following)])
+    read = [] if wanted is None else [*logs.read_records(log, known + following)]
+    every, then = logs.read_hosts(read), read_hosts_of_then(logs, log, read, wanted)
     there = every.get_at(record["checked_at"])
-    machine = select_host(every, wanted, log, [row.host for row in rows], there)
+    machine = select_host(every, wanted, log, [row.host for row in rows], there, then)
     own = machine.list_ids_at(there) if machine else []
     hosts = tuple(row for row in rows if machine is None or row.host in own)
     never = [host.host for host in hosts if host.base_image is None or host.host in former]

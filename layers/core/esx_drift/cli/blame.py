@@ -23,6 +23,7 @@ from esx_drift.cli.past import (
     make_times,
     open_logs,
     parse_wanted_host,
+    read_hosts_of_then,
     render_host,
     select_host,
 )
@@ -90,7 +91,8 @@ def blame(
         nobody = f"nobody has looked at {log.render()} yet\n{checks}"
         fail_unanswered(logs, describe_nothing(logs, log, nobody))
     known = list_known_hosts(records, snapshot)
-    only = select_host(known, parse_wanted_host(host, times), log)
+    wanted = parse_wanted_host(host, times)
+    only = select_host(known, wanted, log, then=read_hosts_of_then(logs, log, records, wanted))
     own = only.list_ids_at(known.newest)[-1:] if only else []
     if only is not None and not set(own) & snapshot["hosts"].keys():
         _fail_gone(known, only, times, PastQuestion(source, "history", cluster, options, local))

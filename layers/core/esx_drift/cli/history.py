@@ -33,6 +33,7 @@ from esx_drift.cli.past import (
     make_times,
     open_logs,
     parse_wanted_host,
+    read_hosts_of_then,
     render_host,
     select_host,
 )
@@ -61,7 +62,7 @@ from esx_drift.domain.trail.history import (
     MaintenanceStep,
     list_history,
 )
-from esx_drift.domain.trail.known_hosts import InstanceHosts, KnownHosts, list_relabelled_names
+from esx_drift.domain.trail.known_hosts import InstanceHosts, KnownHosts, KnownMachine, list_relabelled_names
 from esx_drift.messages.change_lines import ChangeWords, list_change_lines
 
 if TYPE_CHECKING:
@@ -114,8 +115,7 @@ def history(  # noqa: PLR0913, PLR0917 -- each is an option of the command
     log = find_log(logs, source, cluster, vcenter)
     records, own = _read_records(logs, log, start)
     wanted = parse_wanted_host(host, times)
-    known = _read_hosts(logs, log, records, wanted)
-    only = select_host(known, wanted, log)
+    known, only = _read_hosts(logs, log, records, wanted)
     entries = [
         entry
         for entry in list_history(records)
@@ -167,17 +167,22 @@ def _read_records(
 
 def _read_hosts(
     logs: "TrailLogs", log: ClusterRef, records: Sequence[Record], wanted: WantedHost | None
-) -> KnownHosts:
+) -> tuple[KnownHosts, KnownMachine | None]:
     """Read what is known of the hosts of a log by its ``records``; of one ``wanted`` also by those before.
 
     It may have had another name or id then, and who had it at another time may be there no more.
+
+    Returns:
+        The hosts, and the one that is wanted; none where all are.
     """
     known = logs.read_hosts(records)
     is_of_now = wanted is not None and wanted.moment is None
     if wanted is None or not records or (is_of_now and known.find_machines(wanted.named)):
-        return known
+        return known, select_host(known, wanted, log)
     numbers = (number for number in logs.list_numbers(log) if number < records[0]["seq"])
-    return logs.read_hosts([*logs.read_records(log, numbers), *records])
+    every = [*logs.read_records(log, numbers), *records]
+    known, then = logs.read_hosts(every), read_hosts_of_then(logs, log, every, wanted)
+    return known, select_host(known, wanted, log, then=then)
 
 
 def _is_about(entry: HistoryEntry, component: str) -> bool:

@@ -6,7 +6,7 @@ Longer than 250 lines, because what is not known is said by all of them in the s
 import re
 import shlex
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
@@ -23,7 +23,6 @@ from esx_drift.domain.stored.types import Json, Record
 from esx_drift.domain.text.times import (
     FIRST_USABLE_YEAR,
     LAST_USABLE_YEAR,
-    format_time,
     is_usable,
     parse_time,
 )
@@ -332,12 +331,42 @@ def parse_wanted_host(text: str | None, times: Times) -> WantedHost | None:
     return WantedHost(named, date, times.parse_end(date)) if at else WantedHost(text)
 
 
+def read_hosts_of_then(
+    logs: "TrailLogs", log: ClusterRef, records: Sequence[Record], wanted: WantedHost | None
+) -> KnownHosts | None:
+    """Read which hosts there were at the time that a person named with a host; none if that is no time.
+
+    Ends the command if no record is of then or before, or none of those gives a host that id or name.
+
+    Args:
+        logs: Those of the trail.
+        log: Whose hosts they are.
+        records: All that it has.
+        wanted: What the person said; none for all hosts.
+    """
+    if wanted is None or wanted.moment is None:
+        return None
+    until = [record for record in records if parse_time(record["checked_at"]) <= wanted.moment]
+    if not until:
+        none = (
+            f"no record of {log.render_name()} is of {wanted.date} or before: nobody knows its hosts of then"
+        )
+        fail_unanswered(logs, describe_nothing(logs, log, none))
+    then = logs.read_hosts(until)
+    if not then.find_machines(wanted.named, then.newest):
+        nearest = describe_nearest(wanted.named, _list_names(then.newest))
+        called = f"no host of {log.render_name()} was called {wanted.named} at {wanted.date}{nearest}"
+        fail_unanswered(logs, describe_nothing(logs, log, called))
+    return then
+
+
 def select_host(
     known: KnownHosts,
     wanted: WantedHost | None,
     log: ClusterRef,
     there: Collection[str] = (),
     hosts: InstanceHosts | None = None,
+    then: KnownHosts | None = None,
 ) -> KnownMachine | None:
     """Select the host that a person means; none where all are wanted.
 
@@ -350,49 +379,54 @@ def select_host(
         log: Whose hosts they are.
         there: The ids that are asked about: of several machines of a name, the one among them is meant.
         hosts: At which instance they are; none for the newest.
+        then: The hosts that there were at the time that the person named; none if that is no time.
     """
     if wanted is None:
         return None
+    if then is not None:
+        found = known.find_machines_of_then(wanted.named, then)
+        of_then = then.find_machines(wanted.named, then.newest)
+        ids = [machine.list_ids_at(then.newest)[-1] for machine in of_then]
+        _require_one(found, wanted, [f"{host}@{wanted.date}" for host in ids])
+        return found[0]
     asked = known.newest if hosts is None else hosts
-    if wanted.moment is not None:
-        asked, there = known.get_at(format_time(wanted.moment)), ()
-    own = known.find_machines(wanted.named, asked)
-    every = own if wanted.moment is not None else known.find_machines(wanted.named)
+    own, every = known.find_machines(wanted.named, asked), known.find_machines(wanted.named)
     present = [machine for machine in own if not set(machine.list_ids_at(asked)).isdisjoint(there)]
     found = present or own or every
     if not found:
-        instances = known.instances if wanted.moment is None else [asked]
-        names = (name for each in instances for names in each.names.values() for name in names)
-        when = f"called {wanted.named} at {wanted.date}" if wanted.moment else f"ever called {wanted.named}"
-        fail(f"no host of {log.render_name()} was {when}{describe_nearest(wanted.named, names)}")
-    if len(found) > 1:
-        which = join_names([render_host(machine) for machine in found], len(found))
-        ways = [f"--host {_name_exactly(known, machine, asked, wanted.date)}" for machine in found]
-        fail(f"{wanted.named} may be {which}: they are different hosts.\nSay which: {' or '.join(ways)}")
+        names = (name for each in known.instances for name in _list_names(each))
+        nearest = describe_nearest(wanted.named, names)
+        fail(f"no host of {log.render_name()} was ever called {wanted.named}{nearest}")
+    _require_one(found, wanted, [_name_exactly(machine, asked) for machine in found])
     for machine in (each for each in every if own and each not in own):
-        way = f"--host {_name_exactly(known, machine, asked)}"
         print_note(
             f"{render_host(machine)} was another host, at the vCenter before it was replaced or after:"
-            f" this is not about it. About that one: {way}"
+            f" this is not about it. About that one: --host {_name_exactly(machine, asked)}"
         )
     return found[0]
 
 
-def _name_exactly(known: KnownHosts, machine: KnownMachine, asked: InstanceHosts, date: str = "") -> str:
+def _list_names(hosts: InstanceHosts) -> list[str]:
+    """List all names that ``hosts`` ever had."""
+    return [name for names in hosts.names.values() for name in names]
+
+
+def _require_one(found: Sequence[KnownMachine], wanted: WantedHost, names: Sequence[str]) -> None:
+    """End the command if several machines were ``found`` that may be ``wanted``: with ``names`` to say."""
+    if len(found) > 1:
+        which = join_names([render_host(machine) for machine in found], len(found))
+        ways = " or ".join(f"--host {name}" for name in names)
+        fail(f"{wanted.named} may be {which}: they are different hosts.\nSay which: {ways}")
+
+
+def _name_exactly(machine: KnownMachine, asked: InstanceHosts) -> str:
     """Name a ``machine`` so that no other is meant, though its name or its id may be another's elsewhere.
 
-    Args:
-        known: The hosts that there ever were.
-        machine: One of them.
-        asked: Of which instance of the vCenter an id is that stands alone.
-        date: A time at which that is the instance; empty where it is without one.
+    ``asked``: of which instance of the vCenter an id is that stands alone.
     """
     own = machine.list_ids_at(asked)
-    if own:
-        # Another of its ids may be another machine's there.
-        return f"{own[-1]}@{date}" if date else own[-1]
-    moment = format_argument(format_time(known.find_moment(machine.newest.hosts)))
-    return f"{machine.newest_id}@{moment}"
+    # Another of its ids may be another machine's there.
+    return own[-1] if own else f"{machine.newest_id}@{format_argument(machine.newest.hosts.last_checked_at)}"
 
 
 def render_host(machine: KnownMachine) -> str:

@@ -9,7 +9,7 @@ Longer than 250 lines, because which machine an id or a name means is one questi
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from msgspec import Struct, field
 
@@ -31,6 +31,7 @@ class InstanceHosts(Struct):
         left: When each was found gone that is not there any more.
         releases: What the releases of ESXi that they ran are called, by version.
         firmware: By what each is known as a machine: the UUID of its firmware, where that is known.
+        last_checked_at: Of when the last record of it is; empty where there is none.
     """
 
     instance_uuid: str | None = None
@@ -39,9 +40,11 @@ class InstanceHosts(Struct):
     left: dict[str, str] = field(default_factory=dict)
     releases: dict[str, str] = field(default_factory=dict)
     firmware: dict[str, str] = field(default_factory=dict)
+    last_checked_at: str = ""
 
     def add_record(self, record: Record) -> None:
         """Add what a ``record`` says; records are added in their order."""
+        self.last_checked_at = record["checked_at"]
         for host, gone in record["after"]["departed"].items():
             self._add_name(host, gone["name"])
             self._add_uuid(host, gone.get("uuid"))
@@ -172,13 +175,6 @@ class KnownHosts(Struct):
         moment = parse_time(time)
         return self.instances[next((at for since, at in reversed(self.begins) if since <= moment), 0)]
 
-    def find_moment(self, hosts: InstanceHosts) -> datetime:
-        """Find a moment at which the instance of the vCenter with these ``hosts`` was looked at."""
-        place = next(at for at, each in enumerate(self.instances) if each is hosts)
-        # Nothing says when the first one was looked at, but that it was before the second.
-        before = self.begins[0][0] - timedelta(seconds=1)
-        return next((since for since, at in self.begins if at == place), before)
-
     def add_record(self, record: Record) -> None:
         """Add what a ``record`` says; records are added in their order."""
         uuid = record["after"]["instance_uuid"]
@@ -215,6 +211,23 @@ class KnownHosts(Struct):
             or select(lambda span: name in list_names(span))
             or select(lambda span: name in {each.partition(".")[0] for each in list_names(span)})
         )
+
+    def find_machines_of_then(self, wanted: str, then: "KnownHosts") -> list[KnownMachine]:
+        """Find which machines had the id or name ``wanted`` by the end of the records that ``then`` is of.
+
+        Those are the first ones of the records that this is of. A name counts that a host had until
+        then; what only the snapshot of then says of hosts is known here from now on, too.
+        """
+        found = then.find_machines(wanted, then.newest)
+        ids = {host for machine in found for host in machine.list_ids_at(then.newest)}
+        place = then.begins[-1][1] if then.begins else 0
+        hosts = self.instances[place]
+        for host, names in then.newest.names.items():
+            # Of one that never changed, at a vCenter that was replaced, no record may say a name.
+            hosts.names.setdefault(host, names)
+        return [
+            machine for machine in self._list_machines() if not ids.isdisjoint(machine.list_ids_at(hosts))
+        ]
 
     def _list_machines(self) -> Iterator[KnownMachine]:
         """List all machines: those of two instances are one where both know the UUID of its firmware."""
