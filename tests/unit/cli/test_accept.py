@@ -415,6 +415,7 @@ def test_a_replaced_vcenter_is_accepted_as_it_was_shown(world: World, checking: 
     shown = _lines(ran.out)
     assert shown[1:3] == [f"before {before}", f"now {world.vcenter.instance_uuid}"]
     assert shown[3] == "Accepting it retires the 2 clusters known so far, with what is open on them."
+    assert shown[4] == "It ends maintenance that people began on them."
     assert shown[-1].endswith("The next run dispatches its clusters.")
 
 
