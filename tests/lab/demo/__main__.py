@@ -73,6 +73,8 @@ def play(console: Console, stack: Stack, scene: Scene) -> int:
         functions = ("Dispatcher", "Checker", "Notifier", "Sender", "Reporter", "Sealer")
         for function in (f"{name}Function" for name in functions):
             (LEFT / f"{function}.log").write_text("\n".join(stack.log_of(function)))
+        console.print(f"What the functions said is in {LEFT}/*Function.log.", highlight=False)
+        console.print("If this machine was busy with other things, play it again.")
     return 1 if wrong else 0
 
 

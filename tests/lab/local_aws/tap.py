@@ -10,7 +10,8 @@ from tests.lab.local_aws.waiting import until
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import Event
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
+"""For what takes a second, or thirty where the machine is busy: only a failure waits so long."""
 
 
 @dataclass(frozen=True, slots=True)
