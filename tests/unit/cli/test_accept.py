@@ -375,7 +375,7 @@ def _other(world: World, vcenter: str, **names: str) -> None:
 
 @pytest.mark.usefixtures("hosts")
 def test_an_ambiguous_name_is_not_guessed(world: World, checking: Consumer, run: Run) -> None:
-    """Neither between two vCenters nor within one; --vcenter or the id decides."""
+    """Neither between two vCenters nor within one; what is said to type decides."""
     other = f"other-{world.watched.name}"
     _other(world, other, domain_c7="prod-a", domain_c8="prod-a")
     checking.put_fleet(other, "not-yet-listed")
@@ -384,9 +384,9 @@ def test_an_ambiguous_name_is_not_guessed(world: World, checking: Consumer, run:
     assert (
         f"prod-a may be prod-a (domain-c9) on {world.watched.name}, prod-a (domain-c7) on {other}" in ran.err
     )
-    assert "Say which: by --vcenter NAME, or by its id." in ran.err
+    assert f"Say which: {world.watched.name}/domain-c9 or {other}/domain-c7 or {other}/domain-c8\n" in ran.err
+    assert "nothing to accept" not in run("accept", f"{world.watched.name}/domain-c9", "-y", *SAYS).err
     assert run("accept", "prod-a", "--vcenter", other, "-y", *SAYS).code == 2
-    assert run("accept", "prod-a", "--vcenter", world.watched.name, "-y", *SAYS).code == 0
     assert "nothing to accept" in run("accept", "domain-c9", "-y", *SAYS).err
 
 

@@ -303,7 +303,7 @@ def test_a_vcenter_alone_is_asked_for_as_a_whole(healthy: Lambda, run: Run) -> N
             ("twin",),
             (
                 "twin may be twin (domain-c1016) on vc01, twin (domain-c1024) on vc01.\n"
-                "  Say which: by --vcenter NAME, or by its id.\n"
+                "  Say which: vc01/domain-c1016 or vc01/domain-c1024\n"
             ),
         ),
     ],

@@ -321,7 +321,8 @@ def test_a_record_is_shown_by_number_key_and_address(run: Run, story: Story) -> 
     assert "decided by alice: CHG-7 · CHG-42, for esx01" in shown[0].out
     newest = json.loads(run("show", "prod-a", "--dir", story.directory, "--format", "json").out)
     assert newest == story.records[-1]
-    assert "Record 1 of the vCenter vc01: " in run("show", "vc01/@vcenter", 1, "--dir", story.directory).out
+    for vcenter in ("vc01/@vcenter", "@vc01"):
+        assert "Record 1 of the vCenter vc01: " in run("show", vcenter, 1, "--dir", story.directory).out
     unseen = run("show", "prod-a", 5, "--dir", story.directory).out
     assert "Not read" in unseen
     assert "Changes" in unseen

@@ -95,8 +95,7 @@ class PastDocuments(Struct):
     def _read(self, past: PastCluster) -> bytes:
         times, logs = make_times(local=False), open_logs(self.source)
         moment = times.parse_end(past.date)
-        advice = f"as VCENTER/CLUSTER@{past.date}, by its name or its id"
-        log = find_log(logs, self.source, past.cluster, None, advice)
+        log = find_log(logs, self.source, past.cluster, None)
         record, _, following = logs.find_at(log, moment)
         body = logs.read_document(log, record) if record else None
         if record is None or body is None:

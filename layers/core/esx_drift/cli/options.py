@@ -227,17 +227,16 @@ class ClusterFinder(Struct, frozen=True):
         fail(f"no cluster called {cluster} was ever listed by {all_of}{nearest}\n{show} shows all.")
 
 
-WHICH_CLUSTER: Final = "by --vcenter NAME, or by its id"
-"""How a person says which of several clusters is meant, where the command has that option."""
+MAX_WAYS: Final = 3
+"""Of saying which cluster is meant: who sees three knows how."""
 
 
-def choose_cluster(named: str, known: Iterable[ClusterRef], advice: str = WHICH_CLUSTER) -> ClusterRef | None:
+def choose_cluster(named: str, known: Iterable[ClusterRef]) -> ClusterRef | None:
     """Choose the one of some clusters that a person means; ends the command if it may be several.
 
     Args:
         named: What the person typed.
         known: The clusters.
-        advice: How the person can say which.
 
     Returns:
         The cluster; none if it is none of them.
@@ -245,7 +244,8 @@ def choose_cluster(named: str, known: Iterable[ClusterRef], advice: str = WHICH_
     matches = [ref for ref in known if ref.is_called(named)]
     if len(matches) > 1:
         which = join_names([match.render() for match in matches])
-        fail(f"{named} may be {which}.\nSay which: {advice}.")
+        ways = " or ".join(f"{match.vcenter}/{match.cluster}" for match in matches[:MAX_WAYS])
+        fail(f"{named} may be {which}.\nSay which: {ways}")
     return matches[0] if matches else None
 
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 import typer
 from msgspec import Struct, field
 
-from esx_drift.cli.options import WHICH_CLUSTER, choose_cluster, describe_nearest
+from esx_drift.cli.options import choose_cluster, describe_nearest
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, EXIT_TROUBLE, fail, print_note, print_warning
 from esx_drift.cli.trail_source import TrailSource
-from esx_drift.domain.stored.identifiers import ClusterRef
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef
 from esx_drift.domain.stored.types import Json, Record
 from esx_drift.domain.text.times import (
     FIRST_USABLE_YEAR,
@@ -184,24 +184,23 @@ def open_logs(source: TrailSource) -> "TrailLogs":
     return logs
 
 
-def find_log(
-    logs: "TrailLogs", source: TrailSource, cluster: str, vcenter: str | None, advice: str = WHICH_CLUSTER
-) -> ClusterRef:
+def find_log(logs: "TrailLogs", source: TrailSource, cluster: str, vcenter: str | None) -> ClusterRef:
     """Find the one log that a person means; ends the command if it is not just one.
 
     Args:
         logs: Those of the trail.
         source: The trail.
-        cluster: A name or an id.
+        cluster: A name or an id; ``@vc01`` is the vCenter vc01 itself, as for ``accept``.
         vcenter: The vCenter to look in; none for all of the trail.
-        advice: How the person can say which, where it may be several.
     """
     from esx_drift.trail.naming import find_named_logs  # noqa: PLC0415 -- the help needs none of it
 
+    if cluster.startswith("@") and cluster != VCENTER_LOG:
+        cluster = f"{cluster[1:]}/{VCENTER_LOG}"
     named = find_named_logs(logs, cluster, vcenter)
     if vcenter is not None and not named.known:
         require_vcenter(logs, source, vcenter)
-    found = choose_cluster(cluster, named.found, advice)
+    found = choose_cluster(cluster, named.found)
     if found is None:
         names = sorted({log.vcenter for log in named.known})
         if not names and not logs.read_vcenters():
