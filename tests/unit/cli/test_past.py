@@ -531,7 +531,7 @@ def test_the_day_that_an_acceptance_ends_with_is_one_of_utc(in_zone: InZone) -> 
         (("history", "prod-x"), "the trail knows no cluster called prod-x on vc01: did you mean prod-"),
         (("history", "prod-a", "--vcenter", "vc09"), "the trail knows no vCenter called vc09"),
         (("history", "prod-c"), "prod-c may be prod-c (domain-c30) on vc01"),
-        (("diff", "prod-c@2026-11-24", "prod-a@2026-11-24"), "as VCENTER/CLUSTER@2026-11-24, by its name or"),
+        (("diff", "prod-c@2026-11-24", "prod-a@2026-11-24"), "Say which: vc01/domain-c30 or vc01/domain-c31"),
         (("blame", "prod-d"), "nobody has looked at prod-d (domain-c40) on vc01 yet"),
         (("history", "prod-a", "--since", "yesterday"), "yesterday is no date"),
         (("as-of", "prod-a", "2026-13-01"), "2026-13-01 is no date"),
