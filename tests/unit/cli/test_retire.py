@@ -164,5 +164,5 @@ def test_maintenance_ends_with_the_cluster(world: World, run: Run) -> None:
     record = world.records(PROD_B)[-1]
     assert record["after"]["maintenance"] is None
     (ended,) = record["maintenance_ended"]
-    assert (ended["to"], ended["accepted"]) == (record["checked_at"], [])
+    assert (ended["to"], ended["accept"], ended["accepted"]) == (record["checked_at"], True, [])
     assert "esx-drift.report.maintenance-ended" in {event["type"] for event in record["events"]}

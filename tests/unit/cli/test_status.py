@@ -539,8 +539,8 @@ def test_maintenance_of_a_retired_cluster_is_called_that(
     _keep("vc01", "domain-c2", _after(cluster_name="gone"))
     said = (
         f"{name} on vc01, retired since 23 Nov 02:14 UTC, is in maintenance until 24 Nov 02:14 UTC, by alice:"
-        " move. It ends by itself; if the cluster is listed again before, chat is spared what it changes,"
-        f" unless it is ended: esx-drift maintenance end {typed} --vcenter vc01"
+        " move. It ends by itself. If the cluster is listed again before, chat is spared what it changes;"
+        f" this ends it then: esx-drift maintenance end {typed} --vcenter vc01"
     )
     assert [row for row in _rows(run) if "maintenance" in row] == [said]
     ran = run("status", "domain-c1")

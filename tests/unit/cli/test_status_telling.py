@@ -5,15 +5,20 @@ from datetime import UTC, datetime
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from esx_drift.adapters.state_bucket import FleetFile, S3RouteStates
+from esx_drift.cli.status_telling import Telling, render_telling
+from esx_drift.cli.terminal import RIGHTS_ADVICE
 from esx_drift.contracts import list_violations
 from esx_drift.domain.deliveries import build_route_state
 from esx_drift.domain.fleet.fleet import build_fleet
+from esx_drift.domain.reports.dead_routes import DeadRoute
 from esx_drift.domain.stored.identifiers import encode_canonical_json
 from esx_drift.errors import StoreUnavailable
 
 from tests.unit.cli.conftest import CloudFormation, Run
 from tests.unit.fleets import fleet
+from tests.unit.reporting.world import route
 
 SINCE = "2025-12-23T02:14:00.000Z"
 ROUTES = [{"name": "admins", "fallback": "ops"}, {"name": "ops"}, {"name": "night", "secret": "admins"}]
@@ -63,11 +68,35 @@ def test_a_dead_route_and_dead_letters_are_shown_with_what_to_do(
     ran = run("status", *arguments)
     assert (ran.code, ran.err) == (0, "")
     assert (
-        "Routes admins, night are dead since 23 Dec 2025 02:14 UTC, and ops is told in its place:"
-        " no_service\ufffd\n"
+        "Routes admins, night are dead since 23 Dec 2025 02:14 UTC, and ops is told for admins,"
+        " nobody is told for night: no_service\ufffd\n"
         "1 message in DeliveryDeadLetterQueue: messages that their routes did not take\n"
-        "What to do about it says: esx-drift doctor\n"
+        "To see what to do about it: esx-drift doctor\n"
     ) in ran.out
+
+
+@pytest.mark.parametrize(
+    ("fallbacks", "silent", "said"),
+    [
+        ((None,), "admins", "nobody is told in its place"),
+        (("ops",), "admins", "ops is told in its place"),
+        (("ops",), "admins ops", "nobody is told in its place"),
+        (("ops", "ops"), "admins night", "ops is told in their place"),
+        (("ops", None), "admins night ops", "nobody is told in their place"),
+        (("ops", "desk"), "admins night", "ops is told for admins, desk is told for night"),
+    ],
+)
+def test_who_is_told_in_the_place_of_a_dead_route(
+    fallbacks: tuple[str | None, ...], silent: str, said: str
+) -> None:
+    """A fallback that is dead itself tells nobody, and each route has one of its own, or none."""
+    names = ("admins", "night")
+    routes = [route(name, fallback=fallback) for name, fallback in zip(names, fallbacks, strict=False)]
+    dead = DeadRoute(tuple(routes), SINCE, "no_service")
+    other = DeadRoute((route("ops"),), SINCE, "no_service")
+    telling = Telling((dead, *([other] if "ops" in silent else [])), ())
+    line = next(render_telling(telling, datetime(2026, 11, 23, tzinfo=UTC), "esx-drift doctor"))
+    assert line.endswith(f" since 23 Dec 2025 02:14 UTC, and {said}: no_service")
 
 
 @pytest.mark.usefixtures("dead", "queues")
@@ -119,13 +148,16 @@ def test_what_can_not_be_read_is_trouble_where_that_is_asked_for(
     """The table is shown all the same."""
 
     def refuse(*_: object) -> None:
-        raise StoreUnavailable("routes/slack/ops.json: AccessDenied")
+        denied = ClientError({"Error": {"Code": "AccessDenied"}}, "GetObject")
+        raise StoreUnavailable("routes/slack/ops.json: AccessDenied") from denied
 
     monkeypatch.setattr(S3RouteStates, "read", refuse)
     boto3.client("sqs").delete_queue(QueueUrl=queues[0])
     ran = run("status", "--exit-code", "--format", "json")
     assert (ran.code, run("status").code) == (2, 0)
-    assert "warning: which routes are dead is not known: " in ran.err
+    assert (
+        f"warning: which routes are dead is not known: routes/slack/ops.json: AccessDenied {RIGHTS_ADVICE}\n"
+    ) in ran.err
     assert "warning: what lies in dead letter queues is not known: Counting them failed: " in ran.err
     shown = json.loads(ran.out)
     assert list_violations("status", shown) == []

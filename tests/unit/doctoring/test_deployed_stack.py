@@ -336,13 +336,21 @@ def test_a_sealer_that_fails_from_the_first_run_on(deployed: Deployed) -> None:
 
 def test_a_scheduled_run_that_failed(deployed: Deployed) -> None:
     """Its alarm is over five minutes later, and nothing is well until a run is; one that is over is."""
+    reporter = "ReporterFunctionSchedule"
+    deployed.resources[reporter] = deployed.resources.pop(SCHEDULE)
     _count_errors("Dispatcher", 1, minutes_ago=120)
     lines = deployed.examine()
-    assert _wrong(lines) == [SCHEDULE]
-    assert lines[SCHEDULE]["said"] == "ENABLED, rate(4 hours), but its last run failed"
-    assert "DispatcherFunction" in lines[SCHEDULE]["fix"]
-    assert "DispatcherErrors" in lines[SCHEDULE]["fix"]
+    assert _wrong(lines) == [reporter]
+    assert lines[reporter]["said"] == "ENABLED, rate(4 hours), but its last run failed"
+    assert "ReporterFunction" in lines[reporter]["fix"]
+    assert "ReporterErrors" in lines[reporter]["fix"]
     _count_errors("Dispatcher", 0, minutes_ago=60)
+    assert _wrong(deployed.examine()) == []
+
+
+def test_an_invocation_that_no_schedule_made(deployed: Deployed) -> None:
+    """A run that somebody asked for and that was refused says nothing of the schedule's."""
+    _count_errors("Dispatcher", 1, minutes_ago=10)
     assert _wrong(deployed.examine()) == []
 
 
@@ -759,7 +767,6 @@ def test_another_stack(theirs: tuple[str, ...], outcome: str, words: str, deploy
         (
             "CLOUDWATCH",
             {
-                SCHEDULE: "cloudwatch:GetMetricData",
                 "CheckQueue": "cloudwatch:GetMetricData",
                 "alarms": "cloudwatch:DescribeAlarms",
                 "OperationsDashboard": "cloudwatch:GetDashboard",

@@ -420,4 +420,5 @@ def _print_replacement(client: DecisionClient, vcenter: str, finding: Finding) -
     watched = sum(entry["retired_at"] is None for entry in client.read_clusters(vcenter).values())
     clusters = format_count(watched, "cluster")
     print_line(f"Accepting it retires the {clusters} known so far, with what is open on them.")
+    print_line("It ends maintenance that people began on them.")
     print_line("Each cluster that it lists begins with a first look, in the same log.")

@@ -218,8 +218,8 @@ def _render_retired(retired: RetiredMaintenance, now: datetime, options: StackOp
     for window in retired.windows:
         yield (
             f"{clean_text(cluster.name)} on {cluster.vcenter}, retired since {since} UTC, is in maintenance"
-            f" {_describe_window(window, now)}. It ends by itself; if the cluster is listed again before,"
-            f" chat is spared what it changes, unless it is ended: {end}"
+            f" {_describe_window(window, now)}. It ends by itself. If the cluster is listed again before,"
+            f" chat is spared what it changes; this ends it then: {end}"
         )
 
 

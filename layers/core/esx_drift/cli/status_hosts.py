@@ -34,6 +34,7 @@ from esx_drift.domain.stored.types import (
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.text.wording import (
+    LONGEST_NAME,
     clean_sentence,
     clean_text,
     format_count,
@@ -60,8 +61,6 @@ _UNCOVERED: Final = {
 
 HOST_HEADINGS: Final = ("Host", "Release", "Build", "Add-on", "Image", "Seen")
 NOTHING: Final = "-"
-MAX_HOST_NAME: Final = 253
-"""As long as a name in DNS may be (RFC 1035): it is typed into commands, so it stands here whole."""
 
 
 class HostRow(Struct, frozen=True):
@@ -201,7 +200,7 @@ def print_cluster_status(cluster: ClusterStatus, now: datetime) -> None:
 
 
 def _render_host(host: HostRow, row: StatusRow, now: datetime) -> list[Text]:
-    cells = (clean_text(host.name, MAX_HOST_NAME), host.release, host.build, host.add_on, host.group)
+    cells = (clean_text(host.name, LONGEST_NAME), host.release, host.build, host.add_on, host.group)
     seen = Text(_render_unseen(host, row, now) or "yes", "yellow" if host.unseen or not row.seen else "")
     return [*(Text(escape_unprintable(cell or NOTHING)) for cell in cells), seen]
 
@@ -234,7 +233,7 @@ def _render_temporary(cluster: ClusterStatus, now: datetime) -> Iterator[str]:
     ended: list[str] = []
     for host in cluster.hosts:
         if host.accepted_until is not None:
-            until = f"{clean_text(host.name, MAX_HOST_NAME)} until {format_end(host.accepted_until)}"
+            until = f"{clean_text(host.name, LONGEST_NAME)} until {format_end(host.accepted_until)}"
             (ended if parse_time(host.accepted_until) <= now else lasting).append(until)
     if lasting:
         yield f"Accepted for a time: {join_names(lasting, len(lasting))}"

@@ -1,12 +1,12 @@
 """Whether what checks find reaches people: routes that are dead, and messages that were given up."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from esx_drift.cli.terminal import print_warning
+from esx_drift.cli.terminal import advise_on_rights, print_warning
 from esx_drift.domain.deliveries import MAX_DEATH_CHARACTERS
 from esx_drift.domain.fleet.fleet import Fleet, Route, group_by_webhook
 from esx_drift.domain.reports.dead_routes import DeadRoute, list_dead_routes
@@ -59,7 +59,8 @@ def _try_reading[Found](what: str, read: Callable[[], Found]) -> Found | None:
     try:
         return read()
     except EsxDriftError as error:
-        print_warning(f"{what} is not known: {' '.join(str(error).split())}")
+        advice = advise_on_rights(error)
+        print_warning(f"{what} is not known: {' '.join(str(error).split())}{f' {advice}' if advice else ''}")
         return None
 
 
@@ -104,19 +105,32 @@ def render_telling(telling: Telling, now: datetime, doctor: str) -> Iterator[str
         now: When it was.
         doctor: The command that says what to do.
     """
-    for dead in telling.dead_routes or ():
-        yield _render_route(dead, now)
+    routes = telling.dead_routes or ()
+    silent = {route.name for dead in routes for route in dead.routes}
+    for dead in routes:
+        yield _render_route(dead, silent, now)
     for letters in telling.dead_letters or ():
         yield f"{format_count(letters.messages, 'message')} in {letters.queue}: {letters.what}"
     if telling.is_failing:
-        yield f"What to do about it says: {doctor}"
+        yield f"To see what to do about it: {doctor}"
 
 
-def _render_route(dead: DeadRoute, now: datetime) -> str:
+def _render_route(dead: DeadRoute, silent: Container[str], now: datetime) -> str:
     names = join_names([route.name for route in dead.routes])
     routes = f"Route {names} is dead" if len(dead.routes) == 1 else f"Routes {names} are dead"
-    # Each route has a fallback of its own, though they share a webhook.
-    fallbacks = [*dict.fromkeys(route.fallback for route in dead.routes if route.fallback)]
-    heard = f"{join_names(fallbacks)} is told in its place" if fallbacks else "nobody is told in its place"
     reason = clean_text(dead.reason, MAX_DEATH_CHARACTERS).removesuffix(".")
-    return f"{routes} since {format_moment(dead.since, now.year)} UTC, and {heard}: {reason}"
+    since = format_moment(dead.since, now.year)
+    return f"{routes} since {since} UTC, and {_render_stand_ins(dead.routes, silent)}: {reason}"
+
+
+def _render_stand_ins(routes: Sequence[Route], silent: Container[str]) -> str:
+    """Render who is told in the place of dead ``routes``: each has a fallback of its own, or none that works.
+
+    ``silent`` are the names of all routes that are dead.
+    """
+    heard: dict[str | None, list[str]] = {}
+    for route in routes:
+        heard.setdefault(None if route.fallback in silent else route.fallback, []).append(route.name)
+    if len(heard) == 1:
+        return f"{next(iter(heard)) or 'nobody'} is told in {'its' if len(routes) == 1 else 'their'} place"
+    return ", ".join(f"{who or 'nobody'} is told for {join_names(names)}" for who, names in heard.items())

@@ -260,14 +260,14 @@ def _print_error(error: Exception) -> None:
     if isinstance(error, OutputLost):
         _print_lost(error)
     elif isinstance(error, EsxDriftError):
-        print_trouble("\n".join(filter(None, (str(error), _advise_on_rights(error)))))
+        print_trouble("\n".join(filter(None, (str(error), advise_on_rights(error)))))
     else:
         traceback.print_exception(error)
         what = traceback.format_exception_only(error)[-1].strip()
         print_trouble(f"a fault of esx-drift itself: {what}\nPlease report it with the lines above")
 
 
-def _advise_on_rights(error: EsxDriftError) -> str:
+def advise_on_rights(error: EsxDriftError) -> str:
     """Advise what to do where AWS let nobody in; empty for any other error."""
     response: Any = getattr(error.__cause__, "response", None)
     code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None

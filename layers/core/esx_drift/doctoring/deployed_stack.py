@@ -231,7 +231,8 @@ class StackDoctor:
                 raise _fail(f"what it invokes is gone: {target}", GONE_FIX) from error
             raise
         said = f"ENABLED, {schedule['ScheduleExpression']}"
-        if self._has_failed(target):
+        # The dispatcher is invoked by queues and people as well: whether its run was whole, the checker says.
+        if _find_function(logical_id) != "Dispatcher" and self._has_failed(target):
             raise _fail(f"{said}, but its last run failed", self._name_log(logical_id))
         return said
 
@@ -245,7 +246,7 @@ class StackDoctor:
         return bool(values and values[0])
 
     def _name_log(self, logical_id: str) -> str:
-        kind = logical_id.partition("Function")[0]
+        kind = _find_function(logical_id)
         group = self.outputs.get(f"{kind}LogGroupName", f"of the function {kind}Function")
         return f"Its log, {group}, says why, and docs/operations.md what to do: {kind}Errors."
 
@@ -515,8 +516,13 @@ class StackDoctor:
         return f" --profile {shlex.quote(self.profile)}" if self.profile else ""
 
 
+def _find_function(logical_id: str) -> str:
+    """Find which function a part of the stack is of: ``Dispatcher``."""
+    return logical_id.partition("Function")[0]
+
+
 def _say_what_stops(schedule: str) -> str:
-    return {"Reporter": "reported", "Sealer": "sealed"}.get(schedule.partition("Function")[0], "checked")
+    return {"Reporter": "reported", "Sealer": "sealed"}.get(_find_function(schedule), "checked")
 
 
 def _fail(sentence: str, fix: str) -> PermanentError:

@@ -308,8 +308,9 @@ def close_retired_cluster(
 
 
 def _end_window(window: OpenWindow, now: datetime) -> OpenWindow:
-    """End it where nobody looks any more: nothing that was done in it can be accepted."""
-    return {**window, "to": format_time(now), "accept": False}
+    """End it where nobody looks any more: nothing done in it is accepted, also if it was to be."""
+    ended: OpenWindow = {**window, "to": format_time(now)}
+    return {**ended, "accepted": []} if window["accept"] else ended
 
 
 def refuse_decision(after: LogState, refused: Iterable[str]) -> DecisionEffect:

@@ -828,7 +828,11 @@ def _list_ended_lines(windows: Sequence[EndedWindow]) -> Iterator[str]:
     )
     if any(window["accept"] for window in windows):
         accepted = sum(window["accepted_total"] for window in windows)
-        yield f"Accepted what it changed on {format_count(accepted, 'host')}"
+        yield (
+            f"Accepted what it changed on {format_count(accepted, 'host')}"
+            if accepted
+            else "Nothing of it was accepted"
+        )
 
 
 _BUILDERS: Final[Mapping[str, Callable[[MessageData], MessageContent]]] = MappingProxyType(

@@ -69,7 +69,12 @@ def test_a_vib_is_split_into_name_and_version(key: str, expected: tuple[str, str
         ("chg-1: new driver", "CHG-1", "chg-1: new driver"),
         ("as after CHG-12", "CHG-1", "CHG-1 · as after CHG-12"),
         ("(CHG-1-2)", "CHG-1", "CHG-1 · (CHG-1-2)"),
-        ("see a+b", "a+b", "see a+b"),
+        ("see a+b7", "a+b7", "see a+b7"),
+        ("done as in CHG-1.", "CHG-1", "done as in CHG-1."),
+        ("see CHG-1.5", "CHG-1", "CHG-1 · see CHG-1.5"),
+        ("see CR/CHG-1", "CHG-1", "CHG-1 · see CR/CHG-1"),
+        ("1 new driver", "1", "1 · 1 new driver"),
+        ("7", "7", "7"),
     ],
 )
 def test_a_ticket_that_a_reason_names_stands_once(reason: str, ticket: str | None, expected: str) -> None:
@@ -90,6 +95,12 @@ def test_a_ticket_that_a_reason_names_stands_once(reason: str, ticket: str | Non
 def test_no_name_of_a_sentence_is_cut_in_two(text: str, expected: str) -> None:
     """It may have to be typed; only one that is all of it is cut."""
     assert clean_sentence(text, 14) == expected
+
+
+def test_what_is_longer_than_any_name_is_cut_where_the_sentence_is() -> None:
+    """As a reply of compact JSON: else nothing of it would be left."""
+    reply = '{"error":"x","detail":"disk-full"},' * 20
+    assert clean_sentence(f"vc01 answered 500: {reply}") == clean_text(f"vc01 answered 500: {reply}", 400)
 
 
 BRACKETED = re.compile(r"(?s)(?P<name>.+?) ?\((?P<version>.*)\)")

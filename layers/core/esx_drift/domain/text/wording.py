@@ -11,6 +11,12 @@ from esx_drift.domain.text.times import is_time, parse_time
 MAX_NAME_CHARACTERS = 80
 MAX_SENTENCE_CHARACTERS = 400
 MAX_LISTED = 10
+LONGEST_NAME: Final = 253
+"""Of a host, as DNS has them (RFC 1035): what is longer is none that somebody types."""
+
+SHORTEST_NAMED_TICKET: Final = 4
+"""A ticket of fewer characters may be any word of a reason: it stands beside it, then twice."""
+
 MINUTE_SECONDS: Final = 60
 HOUR_SECONDS: Final = 3600
 DAY_SECONDS: Final = 86400
@@ -36,12 +42,13 @@ def cut_text(text: str, most: int) -> str:
 def clean_sentence(text: str, most: int = MAX_SENTENCE_CHARACTERS) -> str:
     """Clean a sentence, ``text`` from outside, as ``clean_text`` does.
 
-    Where it has more than ``most`` characters and is cut, no name in it is cut in two.
+    Where it has more than ``most`` characters and is cut, no name in it is cut in two. What is longer than
+    any name, as a reply of JSON, is.
     """
     cleaned = clean_text(text, most)
-    begin, blank, _ = cleaned.rpartition(" ")
+    begin, blank, last = cleaned.rpartition(" ")
     is_cut = len(" ".join(text.split())) > most
-    return f"{begin} …" if is_cut and blank else cleaned
+    return f"{begin} …" if is_cut and blank and len(last) <= LONGEST_NAME else cleaned
 
 
 def end_sentence(text: str) -> str:
@@ -76,9 +83,12 @@ def join_names(names: Sequence[str], most: int = MAX_LISTED) -> str:
 def join_reason(reason: str, ticket: str | None) -> str:
     """Join why somebody decided something and the ``ticket`` that it belongs to: ``CHG-2042 · new driver``.
 
-    A ticket that the ``reason`` names already stands once.
+    A ticket that the ``reason`` names already stands once; one of few characters may be any word of it.
     """
-    if not ticket or re.search(rf"(?<![\w-]){re.escape(ticket)}(?![\w-])", reason, re.IGNORECASE):
+    if not ticket or ticket == reason:
+        return reason
+    named = rf"(?<![\w-])(?<!\w[./]){re.escape(ticket)}(?![\w-]|[./]\w)"
+    if len(ticket) >= SHORTEST_NAMED_TICKET and re.search(named, reason, re.IGNORECASE):
         return reason
     return f"{ticket} · {reason}" if reason else ticket
 
