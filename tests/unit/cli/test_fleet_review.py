@@ -2,11 +2,13 @@
 
 import copy
 from datetime import UTC, datetime
+from itertools import combinations
 from typing import Any
 
 import pytest
 import yaml
-from esx_drift.cli.fleet_review import add_other_spellings, examine_fleet
+from esx_drift.cli.fleet_advice import explain_faults
+from esx_drift.cli.fleet_review import examine_fleet
 from esx_drift.cli.fleet_yaml import parse_fleet_text
 from esx_drift.contracts import list_violations
 from esx_drift.domain.fleet.rule_review import KnownThings
@@ -186,7 +188,8 @@ def test_what_yaml_reads_otherwise_than_it_is_meant_says_how_to_write_it(text: s
     faults = [fault for fault in list_violations("fleet", read.document) if "schema_version" not in fault]
     assert len(faults) == 1
     expected = f"{faults[0]}: {advice}" if advice else faults[0]
-    assert add_other_spellings(faults, read.document, read.spelt) == [expected]
+    examined = examine_fleet(read.document, NOW, read.spelt)
+    assert expected in explain_faults(examined.faults, examined.advice, read, NOW)
 
 
 FAR, NEAR = "2029-01-01T00:00:00Z", "2027-01-31T00:00:00Z"
@@ -201,9 +204,9 @@ PLANTED: dict[tuple[Any, ...], tuple[object, tuple[str, ...]]] = {
     ("vcenters", 2, "name"): ("vc02", ()),
     ("vcenters", 2, "clusers"): ({"exclude": ["*"]}, ()),
     ("routes", 0, "kinds", 0): ("nonsense", ()),
-    ("routes", 0, "kinds", 1): (5, ()),
+    ("routes", 0, "kinds", 1): (5, ("/routes/0/kinds/1",) * 2),
     ("routes", 0, "vcenters", 0): ("vc09", ()),
-    ("routes", 0, "vcenters", 1): (9, ()),
+    ("routes", 0, "vcenters", 1): (9, ("/routes/0/vcenters/1",) * 2),
     ("routes", 0, "min_severity"): ("high", ()),
     ("routes", 1, "fallback"): ("nowhere", ()),
     ("routes", 1, "families"): (["noise"], ("/routes/1/families/0",)),
@@ -213,6 +216,8 @@ PLANTED: dict[tuple[Any, ...], tuple[object, tuple[str, ...]]] = {
     ("routes", 4, "fallback"): ("r5", ("/routes/4/fallback", "/routes/5/fallback")),
     ("routes", 6, "name"): ("r5", ()),
     ("routes", 6, "colour"): ("red", ()),
+    ("routes", 7, "name"): (2026, ()),
+    ("routes", 7, "fallback"): ("nowhere", ()),
     ("ignore", 0, "until"): ("soon", ()),
     ("ignore", 0, "findings", 0): (1, ()),
     ("ignore", 0, "findings", 1): ("trail-damaged", ()),
@@ -236,6 +241,13 @@ PLANTED: dict[tuple[Any, ...], tuple[object, tuple[str, ...]]] = {
     ("maintenance", 4, "reason"): ([], ()),
     ("maintenance", 5, "accept"): (True, ()),
     ("maintenance", 5, "colour"): ("red", ()),
+    ("maintenance", 6, "cron"): ("0 22 * * 9", ()),
+    ("maintenance", 6, "timezone"): ("CET+1", ()),
+    ("maintenance", 6, "for"): ("8", ()),
+    ("maintenance", 7, "cron"): ("0 22 * * 9", ()),
+    ("maintenance", 7, "timezone"): ("CET+1", ()),
+    ("maintenance", 7, "for"): ("8d", ()),
+    ("maintenance", 7, "to"): ("2026-12-06T06:00:00Z", ("/maintenance/7",)),
 }
 """Where an error is planted, with which value, and where it is told; there itself where nothing stands."""
 
@@ -258,6 +270,7 @@ def _build_sound_fleet() -> dict[str, Any]:
             {"name": "r4"},
             {"name": "r5", "fallback": "r4"},
             {"name": "r6"},
+            {"name": "r7"},
         ],
         "ignore": [
             {"name": "i0", **rule, "findings": ["host-error", "host-failed"], **scopes[0]},
@@ -267,6 +280,7 @@ def _build_sound_fleet() -> dict[str, Any]:
             {"name": "m0", **once, **scopes[0]},
             *({"name": f"m{at}", **nightly, **scopes[at]} for at in (1, 2, 3)),
             *({"name": f"m{at}", **once, **scopes[4]} for at in (4, 5)),
+            *({"name": f"m{at}", **nightly, "clusters": [f"only-{at}"]} for at in (6, 7)),
         ],
     }
 
@@ -288,6 +302,113 @@ def test_as_many_errors_as_are_planted_are_named_at_once(places: set[tuple[Any, 
         expected += named_at or (f"/{'/'.join(map(str, place))}",)
     faults = examine_fleet(document, NOW).faults
     assert sorted(fault.partition(": ")[0] for fault in faults) == sorted(expected)
+
+
+FAULTY_FIELDS: dict[tuple[str, int], list[tuple[str, object]]] = {
+    ("vcenters", 0): [
+        ("name", "VC 01"),
+        ("name", 7),
+        ("name", "vc02"),
+        ("clusters", [1]),
+        ("clusters", {"include": [1], "exclude": ["*"]}),
+        ("clusters", {"exclude": ["*"], "inclde": ["x"]}),
+        ("extract", "perhaps"),
+        ("max_age_seconds", 0),
+        ("blind_after_seconds", "600"),
+        ("colour", "red"),
+    ],
+    ("routes", 1): [
+        ("name", "R 1"),
+        ("name", 2026),
+        ("name", None),
+        ("name", "r2"),
+        ("channel", "pigeon"),
+        ("secret", "R 3"),
+        ("min_severity", "high"),
+        ("fallback", "nowhere"),
+        ("fallback", "No Where"),
+        ("families", ["noise"]),
+        ("kinds", ["noise"]),
+        ("kinds", "noise"),
+        ("kinds", ["noise", "noise"]),
+        ("vcenters", ["vc09", "vc09"]),
+        ("vcenters", ["vc09"]),
+        ("vcenters", [" "]),
+        ("clusters", [""]),
+        ("colour", "red"),
+    ],
+    ("routes", 2): [("name", "R 2"), ("secret", "r3"), ("kinds", ["noise"]), ("min_severity", "high")],
+    ("ignore", 0): [
+        ("name", "I 0"),
+        ("name", 7),
+        ("name", "i1"),
+        ("reason", ""),
+        ("elements", ["vib"]),
+        ("kinds", ["component"]),
+        ("findings", ["trail-damaged"]),
+        ("findings", [1]),
+        ("keys", [""]),
+        ("hosts", "esx01"),
+        ("until", FAR),
+        ("until", "soon"),
+        ("vcenters", ["vc09"]),
+        ("clusters", [""]),
+        ("colour", "red"),
+    ],
+    ("ignore", 4): [("name", "I 4"), ("name", 4), ("until", "2027-02-01T00:00:00Z"), ("reason", "")],
+    ("maintenance", 0): [
+        ("name", "M 0"),
+        ("name", 7),
+        ("reason", ""),
+        ("from", "soon"),
+        ("to", "2026-11-01T00:00:00Z"),
+        ("to", "2027-11-01T00:00:00Z"),
+        ("to", "soon"),
+        ("accept", "perhaps"),
+        ("vcenters", ["vc09"]),
+        ("clusters", [""]),
+        ("cron", "0 22 * * 9"),
+        ("timezone", "CET+1"),
+        ("for", "8"),
+        ("for", "8d"),
+        ("colour", "red"),
+    ],
+    ("maintenance", 1): [
+        ("cron", "0 22 * * 9"),
+        ("cron", "* * * *"),
+        ("cron", ""),
+        ("timezone", "CET+1"),
+        ("timezone", ""),
+        ("for", "8"),
+        ("for", "8d"),
+        ("from", "soon"),
+        ("to", "soon"),
+        ("name", "M 1"),
+        ("reason", ""),
+        ("vcenters", ["vc09"]),
+    ],
+    ("maintenance", 5): [("name", "M 5"), ("reason", ""), ("accept", True), ("vcenters", ["vc09"])],
+}
+"""The fields of one entry, with values that are wrong by the schema, in themselves, or beside others."""
+
+
+def _point_at_faults(place: tuple[str, int], *planted: tuple[str, object]) -> set[str]:
+    """Which fields of a sound fleet's entry have faults, once some are wrong."""
+    document = _build_sound_fleet()
+    document["ignore"][4]["name"] = "i4"
+    document[place[0]][place[1]].update(planted)
+    return {fault.partition(": ")[0] for fault in examine_fleet(document, NOW).faults}
+
+
+@pytest.mark.parametrize("place", FAULTY_FIELDS)
+def test_two_errors_of_one_entry_are_both_named(place: tuple[str, int]) -> None:
+    """Whatever is told of either field alone is told of both, but where nobody knows when a window begins."""
+    planted = [(each, _point_at_faults(place, each)) for each in FAULTY_FIELDS[place]]
+    for (first, of_first), (then, of_then) in combinations(planted, 2):
+        follows = {"/maintenance/0/to"} if (*first, then[0]) == ("from", "soon", "to") else set[str]()
+        if first[0] != then[0]:
+            hidden = (of_first | of_then) - _point_at_faults(place, first, then)
+            assert hidden <= {"/{}/{}".format(*place), *follows}, (first, then)
 
 
 BROKEN: tuple[Any, ...] = (None, True, 7, "x y", [], ["*"], {})

@@ -15,7 +15,8 @@ import typer
 import yaml
 from msgspec import Struct
 
-from esx_drift.cli.fleet_review import ExaminedFleet, add_other_spellings, examine_fleet
+from esx_drift.cli.fleet_advice import explain_faults
+from esx_drift.cli.fleet_review import ExaminedFleet, examine_fleet
 from esx_drift.cli.fleet_yaml import FleetText, NotReadable, parse_fleet_text
 from esx_drift.cli.options import (
     FormatOption,
@@ -448,7 +449,7 @@ class WrittenFleet(Struct, frozen=True):
         """Print each error with its line, and each warning for which no stack has to be asked."""
         faults = [(self.text.find_line(fault) or 0, fault) for fault in self.examined.faults]
         for line, fault in sorted([*self.text.faults, *faults], key=lambda each: each[0]):
-            print_line(f"{_format_place(self.file, line or None)}: {fault}")
+            print_line(f"{_format_place(self.file, line or None)}: {fault.removeprefix(': ')}")
         if isinstance(self.text.document, dict) and not self.text.document.get("routes"):
             print_warning(
                 "there are no routes: nobody is told anything in chat, and the topic alone hears of it"
@@ -487,8 +488,8 @@ def _read_fleet(file: Path) -> WrittenFleet:
     except NotReadable as error:
         fail(f"{_format_place(file, error.line)}: {error.message}", EXIT_DIFFERENCES)
     now = datetime.now(UTC)
-    examined = examine_fleet(text.document, now)
-    faults = add_other_spellings(examined.faults, text.document, text.spelt)
+    examined = examine_fleet(text.document, now, text.spelt)
+    faults = explain_faults(examined.faults, examined.advice, text, now)
     return WrittenFleet(file, source, text, replace(examined, faults=faults), now)
 
 

@@ -6,15 +6,16 @@ told beside it.
 Longer than 250 lines, because which fault is told beside which is decided here, for all of them.
 """
 
-import copy
-import json
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Set as AbstractSet
+from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final, cast, get_args
 
 from msgspec import Struct, field
 
+from esx_drift.cli.fleet_spelling import get_pointer, mend_spellings
 from esx_drift.contracts import list_violations
 from esx_drift.domain.findings.kinds import FINDING_KINDS, KindEntry
 from esx_drift.domain.fleet.fleet import (
@@ -34,6 +35,7 @@ from esx_drift.domain.fleet.rule_review import (
 from esx_drift.domain.fleet.rules import IgnoreRule
 from esx_drift.domain.stored.types import ChangeKind, Element
 from esx_drift.domain.suppression import NEVER_IGNORED
+from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.wording import name_element, split_vib_key
 
 type Entry = dict[str, Any]
@@ -44,15 +46,18 @@ _POINTERS: Final = re.compile(
     rf'\A{_PLACE.pattern}(?:(/name: expected a new name, got ".*" as in ){_PLACE.pattern}\Z)?', re.DOTALL
 )
 """Where a line points to. What reads so elsewhere in it was written by the person."""
-_FAULT: Final = re.compile(rf"{_PLACE.pattern}(?:/([^/:]+))?")
+_FAULT: Final = re.compile(rf"{_PLACE.pattern}(?:/(clusters/(?:include|exclude)(?=[/:])|[^/:]+))?")
 _MEANT: Final = re.compile(r"\(did you mean (\w+)\?\)\Z")
 _WINDOWS: Final = "maintenance"
-_TIME_FORMS: Final = (("from", "to"), ("cron", "timezone", "for"))
-_TIMES: Final = frozenset(name for names in _TIME_FORMS for name in names)
+_EVERY_YEAR: Final = {"cron": "0 0 1 1 *", "timezone": "UTC", "for": "1m"}
+_ONCE: Final = "2026-12-01T00:00:00Z"
+"""What stands in for times that are not there, so that the others can be looked at."""
+_TIMES: Final = frozenset({"from", "to", *_EVERY_YEAR})
 _FILTERS: Final = frozenset({"elements", "kinds", "findings", "keys", "hosts"})
-_WEBHOOK: Final = frozenset({"channel", "secret", "name"})
 _ENTRY_FIELDS: Final[Mapping[str, frozenset[str]]] = {"ignore": _FILTERS, _WINDOWS: _TIMES}
 """Which fields a fault of a whole entry is about: none of them is there, or not those that go together."""
+_SAYS_NOTHING: Final = frozenset({"reason", "name"})
+"""The fields that say nothing of what a rule or a window does."""
 
 _HARMLESS: Final[Mapping[tuple[str, str], str]] = {
     ("routes", "kinds"): "added",
@@ -64,6 +69,8 @@ _HARMLESS: Final[Mapping[tuple[str, str], str]] = {
 """What stands in for an item that has a fault, so that the other items of its list can be looked at."""
 
 NO_NAME: Final = "(no name)"
+_TWICE: Final = "expected no item twice"
+"""Of a list that holds an item twice all is known."""
 _NO_ROUTE: Final = "expected another route of this file"
 
 
@@ -112,6 +119,9 @@ class SoundEntries(Struct, frozen=True):
         return SoundEntries(kept, self.settings)
 
 
+_NO_ENTRIES: Final = SoundEntries({part: {} for part in PARTS})
+
+
 class FaultyFields(Struct, frozen=True):
     """Which fields of a fleet file have faults.
 
@@ -120,14 +130,14 @@ class FaultyFields(Struct, frozen=True):
         touched: The places where anything is wrong.
         unclear: Those of them of which not all is known that says what they do.
         settings: The same as ``lost`` of the settings for all vCenters.
-        unsure: The parts of which not all names are known.
+        unsure: The places whose names are not known; -1 in a part of which none is.
     """
 
     lost: Mapping[tuple[str, int], set[str]]
     touched: frozenset[tuple[str, int]]
     unclear: frozenset[tuple[str, int]]
     settings: frozenset[str] = frozenset()
-    unsure: frozenset[str] = frozenset()
+    unsure: frozenset[tuple[str, int]] = frozenset()
 
     def is_lost(self, place: tuple[str, int], fields: Iterable[str]) -> bool:
         """Tell whether one of the ``fields`` of the entry at a ``place`` is lost."""
@@ -143,9 +153,11 @@ class FaultyFields(Struct, frozen=True):
         if part == "ignore" and not name:
             return self.is_lost(place, _FILTERS)
         is_of_names = (part, name) == ("routes", "fallback") and _NO_ROUTE in line
-        if (name == "vcenters" and "vcenters" in self.unsure) or (is_of_names and "routes" in self.unsure):
-            return True
-        return self.is_lost(place, [name])
+        named = "vcenters" if name == "vcenters" else "routes" if is_of_names else ""
+        # No route is its own fallback, whatever its name is.
+        return any(other[0] == named and other != place for other in self.unsure) or self.is_lost(
+            place, [name]
+        )
 
 
 class ExaminedFleet(Struct, frozen=True):
@@ -156,12 +168,14 @@ class ExaminedFleet(Struct, frozen=True):
         sound: What has no fault; None where nothing can be looked at for itself.
         whole: All that may be looked at, as far as it has no fault.
         faulty: What of it has one.
+        advice: How else to write a value, by the fault of it that this mends.
     """
 
     faults: list[str]
     sound: SoundEntries | None
     whole: SoundEntries
     faulty: FaultyFields
+    advice: Mapping[str, str]
 
     def list_warnings(self, now: datetime, known: KnownThings | None) -> list[str]:
         """List what is probably not meant as it stands, or is of no use: a line each.
@@ -188,41 +202,76 @@ def _find_place(line: str) -> tuple[str, int, str]:
     return (found[1], int(found[2]), found[3] or "") if found else ("", 0, "")
 
 
-def examine_fleet(document: object, now: datetime) -> ExaminedFleet:
-    """Look at a fleet ``document`` by its schema and beyond, as it is ``now``."""
+def examine_fleet(
+    document: object, now: datetime, spelt: Mapping[str, str] = MappingProxyType({})
+) -> ExaminedFleet:
+    """Look at a fleet document by its schema and beyond.
+
+    What is only spelt wrong, as a name that is a number, is looked at further as if it were spelt right.
+
+    Args:
+        document: The fleet file.
+        now: When it is read.
+        spelt: How values of it are written that are no texts, by JSON Pointer; as in JSON where they lack.
+    """
     faults = list_violations("fleet", document)
-    faulty = _find_faulty_fields(document, faults)
-    whole = _salvage(document, faults, faulty)
-    if not isinstance(document, dict) or "and more" in faults:
-        return ExaminedFleet(faults, None, whole, faulty)
+    other = mend_spellings(faults, document, spelt)
+    mended, left = other.document, other.left
+    if not isinstance(mended, dict) or "and more" in {*faults, *left}:
+        return ExaminedFleet(
+            faults, None, _NO_ENTRIES, FaultyFields({}, frozenset(), frozenset()), other.advice
+        )
+    faulty = _find_faulty_fields(mended, left)
+    whole = _salvage(mended, left, faulty)
     problems = whole.locate(list_fleet_problems(whole.document))
     never = {
-        (part, at) for part, at, name in map(_find_place, problems) if part == _WINDOWS and name in _TIMES
+        (at, name) for part, at, name in map(_find_place, problems) if part == _WINDOWS and name in _TIMES
     }
-    timely = whole.drop(lambda place: place in never)
-    posting = whole.drop(lambda place: place[0] == "routes" and faulty.is_lost(place, _WEBHOOK))
-    clear = timely.drop(lambda place: place in faulty.unclear)
+    timely = _replace_times(whole, never)
+    posting = whole.drop(lambda place: _is_webhook_lost(place, whole, faulty))
+    unclear = faulty.unclear | {(_WINDOWS, at) for at, _ in never}
+    clear = timely.drop(lambda place: place in unclear)
+    reported = {get_pointer(fault) for fault in faults}
     lines = [
         *problems,
         *posting.locate(list_shared_fallbacks(posting.document, CHANNELS_WITHOUT_SECRET)),
         *timely.locate(list_rule_errors(timely.document, now, NEVER_IGNORED)),
         *clear.locate(list_rule_contradictions(clear.document, now)),
     ]
-    own = [line for line in lines if not faulty.explains(line)]
-    bad = faulty.touched | {_find_place(line)[:2] for line in problems}
+    own = [line for line in left if get_pointer(line) not in reported]
+    own += [line for line in lines if not faulty.explains(line)]
+    bad = faulty.touched | {_find_place(line)[:2] for line in (*faults, *problems)}
     sound = whole.drop(lambda place: place in bad)
-    return ExaminedFleet([*faults, *own], sound if sound.entries["vcenters"] else None, whole, faulty)
+    known = sound if sound.entries["vcenters"] else None
+    return ExaminedFleet([*faults, *own], known, whole, faulty, other.advice)
 
 
-def _find_faulty_fields(document: object, faults: Sequence[str]) -> FaultyFields:
-    """Find which fields the ``faults`` of a document leave nothing of."""
-    whole = document if isinstance(document, dict) else {}
+def _replace_times(whole: SoundEntries, never: Container[tuple[int, str]]) -> SoundEntries:
+    """Put stand-ins in place of the times that have a problem of their own: by place and field, ``never``."""
+    windows = {
+        at: {**entry, **{name: value for name, value in _EVERY_YEAR.items() if (at, name) in never}}
+        for at, entry in whole.entries[_WINDOWS].items()
+    }
+    return SoundEntries({**whole.entries, _WINDOWS: windows}, whole.settings)
+
+
+def _is_webhook_lost(place: tuple[str, int], whole: SoundEntries, faulty: FaultyFields) -> bool:
+    """Tell whether nobody knows where a route posts. Without a secret its name says so."""
+    part, at = place
+    if part != "routes":
+        return False
+    by_name = "secret" not in whole.entries[part][at]
+    return faulty.is_lost(place, {"channel", "secret", *(("name",) if by_name else ())})
+
+
+def _find_faulty_fields(whole: Mapping[str, Any], faults: Sequence[str]) -> FaultyFields:
+    """Find which fields the ``faults`` of a ``whole`` document leave nothing of."""
     lost: dict[tuple[str, int], set[str]] = {}
     touched, unclear, settings, unsure = (
         set[tuple[str, int]](),
         set[tuple[str, int]](),
         set[str](),
-        set[str](),
+        set[tuple[str, int]](),
     )
     for fault in faults:
         part, at, name = _find_place(fault)
@@ -231,30 +280,31 @@ def _find_faulty_fields(document: object, faults: Sequence[str]) -> FaultyFields
         if pointer.startswith("/settings"):
             settings.update([pointer.removeprefix("/settings").strip("/")] if meant is None else meant)
         elif pointer[1:] in PARTS:
-            unsure.add(pointer[1:])
+            unsure.add((pointer[1:], -1))
         elif part:
             place, entry = (part, at), whole[part][at]
             touched.add(place)
+            if said.startswith(_TWICE):
+                continue
             names = _list_lost(part, name, entry) if meant is None else {*meant}
-            if _is_about_item(part, pointer):
+            if _is_about_item(part, pointer) or (not name and part in _ENTRY_FIELDS):
                 unclear.add(place)
-            else:
+            if not _is_about_item(part, pointer):
                 lost.setdefault(place, set()).update(names)
             if "name" in names and not (isinstance(entry, dict) and isinstance(entry.get("name"), str)):
-                unsure.add(part)
-    # Why an entry is there says nothing of what it does.
-    unclear |= {place for place, names in lost.items() if names - {"reason"}}
+                unsure.add(place)
+    unclear |= {place for place, names in lost.items() if names - _SAYS_NOTHING}
     applied = APPLIED_SETTINGS if "" in settings else frozenset[str]()
     return FaultyFields(
         lost, frozenset(touched), frozenset(unclear), applied.union(settings) - {""}, frozenset(unsure)
     )
 
 
-def _list_lost(part: str, name: str, entry: object) -> set[str]:
+def _list_lost(part: str, name: str, entry: object) -> AbstractSet[str]:
     """List the fields of an entry that a fault leaves nothing of: the one it names, or those it is about."""
     if name:
         return {name}
-    return {*_ENTRY_FIELDS.get(part, ())} if isinstance(entry, dict) else {"name"}
+    return _ENTRY_FIELDS.get(part, frozenset()) - entry.keys() if isinstance(entry, dict) else {"name"}
 
 
 def _is_about_item(part: str, pointer: str) -> bool:
@@ -263,10 +313,9 @@ def _is_about_item(part: str, pointer: str) -> bool:
     return len(rest) > 1 and (part, rest[0]) in _HARMLESS
 
 
-def _salvage(document: object, faults: Sequence[str], faulty: FaultyFields) -> SoundEntries:
+def _salvage(whole: Mapping[str, Any], faults: Sequence[str], faulty: FaultyFields) -> SoundEntries:
     """Take from a document all that its schema does not refuse; what has no name is called so."""
-    whole = document if isinstance(document, dict) else {}
-    items = {fault.partition(": ")[0] for fault in faults}
+    items = {get_pointer(fault) for fault in faults}
     entries: dict[str, dict[int, Entry]] = {
         part: {
             at: _take_sound_fields((part, at), entry, faulty, items)
@@ -275,7 +324,7 @@ def _salvage(document: object, faults: Sequence[str], faulty: FaultyFields) -> S
         }
         for part in PARTS
     }
-    entries[_WINDOWS] = {at: each for at, each in entries[_WINDOWS].items() if _has_times(each)}
+    entries[_WINDOWS] = {at: _fill_times(each) for at, each in entries[_WINDOWS].items()}
     settings = whole.get("settings")
     kept = settings.items() if isinstance(settings, dict) else ()
     return SoundEntries(entries, {name: value for name, value in kept if name not in faulty.settings})
@@ -301,69 +350,21 @@ def _take_sound_fields(
             sound[name] = [
                 harmless if f"{pointer}/{index}" in items else each for index, each in enumerate(value)
             ]
+        elif (part, name) == ("vcenters", "clusters"):
+            sound[name] = {key: each for key, each in value.items() if f"{name}/{key}" not in lost}
     own = entry.get("name")
     defaults = {"reason": ""} if part in {"ignore", _WINDOWS} else {}
     return {**defaults, **sound, "name": own if isinstance(own, str) else NO_NAME}
 
 
-def _has_times(entry: Entry) -> bool:
-    return any(all(isinstance(entry.get(name), str) for name in names) for names in _TIME_FORMS)
-
-
-def add_other_spellings(faults: Sequence[str], document: object, spelt: Mapping[str, str]) -> list[str]:
-    """Add to each of the ``faults`` how its value is to be written, where that alone would mend it.
-
-    Args:
-        faults: A line each, JSON Pointer first.
-        document: The fleet file.
-        spelt: How values of it are written that are no texts, by JSON Pointer; as in JSON where they lack.
-    """
-    mended, advice = copy.deepcopy(document), dict[str, str]()
-    for pointer in {fault.partition(": ")[0] for fault in faults}:
-        *way, last = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]] or [""]
-        holder = mended
-        for part in way:
-            holder = _get_inner(holder, part)
-        other, words = _spell_otherwise(_get_inner(holder, last), spelt.get(pointer))
-        if words:
-            cast("Any", holder)[int(last) if isinstance(holder, list) else last] = other
-            advice[pointer] = words
-    left = {fault.partition(": ")[0] for fault in list_violations("fleet", mended)} if advice else advice
-    known = {pointer: words for pointer, words in advice.items() if pointer not in left}
-    return [": ".join(filter(None, (fault, known.get(fault.partition(": ")[0])))) for fault in faults]
-
-
-def _spell_otherwise(value: object, written: str | None) -> tuple[object, str]:
-    """Spell a value as a text, or a text as none.
-
-    Returns:
-        What it is then, and how to say so in the file; empty where it can't be.
-    """
-    if isinstance(value, str):
-        other = _read_plain(value)
-        shown = json.dumps(other)
-        return other, "" if other is None else f"write {shown}{', without quotes' * (shown == value)}"
-    if value is None or isinstance(value, int | float):
-        text = json.dumps(value) if written is None else written
-        return text, f"put it in quotes, as {json.dumps(text)}"
-    return None, ""
-
-
-_NOTHING: Final = object()
-_WORDS: Final = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
-_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
-
-
-def _get_inner(holder: object, part: str) -> object:
-    if isinstance(holder, dict):
-        return holder.get(part, _NOTHING)
-    return holder[int(part)] if isinstance(holder, list) else _NOTHING
-
-
-def _read_plain(text: str) -> bool | int | None:
-    """Read a text as YAML of before 2009 or without quotes would: ``yes`` as true, ``60`` as a number."""
-    plain = text.strip().replace("_", "")
-    return _WORDS.get(plain.casefold(), int(plain) if _NUMBER.fullmatch(plain) else None)
+def _fill_times(entry: Entry) -> Entry:
+    """Put stand-ins for times that are not there beside those that are: these can be looked at then."""
+    repeated = {} if _EVERY_YEAR.keys().isdisjoint(entry) else _EVERY_YEAR
+    known = entry.get("from", entry.get("to"))
+    if known is None and repeated:
+        return {**repeated, **entry}
+    moment, moments = parse_time(known or _ONCE), timedelta(minutes=1)
+    return {**repeated, "from": format_time(moment - moments), "to": format_time(moment + moments), **entry}
 
 
 NO_CHANGE: Final[Mapping[Element, frozenset[ChangeKind]]] = {

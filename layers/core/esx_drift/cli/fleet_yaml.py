@@ -100,12 +100,14 @@ class FleetText(Struct, frozen=True):
         lines: On which line (from 1) the value of each JSON Pointer begins; empty for JSON.
         spelt: How each value that is neither a text, a list nor a map is written; empty for JSON.
         faults: What of it could not be read, each with its line; the rest could.
+        written: How each time is written that is stored otherwise, such as a day, by JSON Pointer.
     """
 
     document: object
     lines: dict[str, int] = field(default_factory=dict)
     spelt: dict[str, str] = field(default_factory=dict)
     faults: list[tuple[int, str]] = field(default_factory=list)
+    written: dict[str, str] = field(default_factory=dict)
 
     def find_line(self, fault: str) -> int | None:
         """The line that a fault is about: that of its pointer, or of what should hold the missing value."""
@@ -123,12 +125,12 @@ def parse_fleet_text(text: str) -> FleetText:
     """
     try:
         if text.lstrip().startswith(("{", "[")):
-            return FleetText(_resolve_times(parse_sent_json(text.encode())))
+            return _resolve_times(FleetText(parse_sent_json(text.encode())))
         parsed = _parse_yaml(text)
         document = parse_sent_json(json.dumps(parsed.document).encode())
     except ContractViolation as error:
         raise NotReadable(error.message) from error
-    return replace(parsed, document=_resolve_times(document))
+    return _resolve_times(replace(parsed, document=document))
 
 
 _TIME_FIELDS: Final = (("ignore", "until", True), ("maintenance", "from", False), ("maintenance", "to", True))
@@ -143,15 +145,17 @@ _SPELT_TIME: Final = re.compile(
 """A time with its zone, in more spellings than the one that is stored."""
 
 
-def _resolve_times(document: object) -> object:
+def _resolve_times(read: FleetText) -> FleetText:
     """Write all times as they are stored; a day is the whole of it in UTC, as for ``accept``."""
-    whole = document if isinstance(document, dict) else {}
+    whole = read.document if isinstance(read.document, dict) else {}
     for part, name, is_end in _TIME_FIELDS:
         entries = whole.get(part)
-        for entry in entries if isinstance(entries, list) else ():
-            if isinstance(entry, dict) and isinstance(entry.get(name), str):
-                entry[name] = _resolve_time(entry[name], is_end=is_end)
-    return document
+        for at, entry in enumerate(entries if isinstance(entries, list) else ()):
+            if isinstance(entry, dict) and isinstance(typed := entry.get(name), str):
+                entry[name] = _resolve_time(typed, is_end=is_end)
+                if entry[name] != typed:
+                    read.written[f"/{part}/{at}/{name}"] = typed
+    return read
 
 
 def _resolve_time(text: str, *, is_end: bool) -> str:

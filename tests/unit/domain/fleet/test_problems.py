@@ -55,7 +55,7 @@ if TYPE_CHECKING:
                     }
                 ]
             },
-            "/maintenance/0/to: expected a time after from, got 2026-12-06T05:00:00+00:00",
+            "/maintenance/0/to: expected a time after from, got 2026-12-06T05:00:00Z",
         ),
     ],
 )

@@ -21,6 +21,7 @@ from esx_drift.domain.fleet.rules import (
     MAX_IGNORED,
     MAX_REPEATED_WINDOW,
     MAX_WINDOW,
+    IgnoreDocument,
     IgnoreRule,
     MaintenanceWindow,
     Period,
@@ -34,10 +35,9 @@ def list_window_problems(document: FleetDocument) -> Iterator[str]:
     for at, window in enumerate(document.get("maintenance", ())):
         if "cron" in window:
             recurrence = Recurrence(window["cron"], window["timezone"], parse_duration(window["for"]))
-            if (problem := recurrence.find_problem()) is not None:
-                yield f"/maintenance/{at}/{problem}"
-        elif parse_time(window["from"]) >= (end := parse_time(window["to"])):
-            yield f"/maintenance/{at}/to: expected a time after from, got {end.isoformat()}"
+            yield from (f"/maintenance/{at}/{problem}" for problem in recurrence.list_problems())
+        if "from" in window and parse_time(window["from"]) >= parse_time(window["to"]):
+            yield f"/maintenance/{at}/to: expected a time after from, got {window['to']}"
 
 
 LOOKED_AHEAD: Final = 60
@@ -59,8 +59,8 @@ def list_rule_errors(document: FleetDocument, now: datetime, never_ignored: Cont
     return [
         *(
             line
-            for at, rule in enumerate(rules.ignore)
-            for line in _list_faults(at, rule, now, never_ignored)
+            for at, (entry, rule) in enumerate(zip(document.get("ignore", ()), rules.ignore, strict=True))
+            for line in _list_faults(at, entry, rule, now, never_ignored)
         ),
         *_list_long_windows(document, rules.maintenance),
     ]
@@ -72,13 +72,15 @@ def list_rule_contradictions(document: FleetDocument, now: datetime) -> list[str
     return [*_list_contradicting_ends(rules.ignore), *_list_contradicting_windows(rules.maintenance, now)]
 
 
-def _list_faults(at: int, rule: IgnoreRule, now: datetime, never_ignored: Container[str]) -> Iterator[str]:
+def _list_faults(
+    at: int, entry: IgnoreDocument, rule: IgnoreRule, now: datetime, never_ignored: Container[str]
+) -> Iterator[str]:
     if not rule.is_narrow:
         yield f"/ignore/{at}: expected an element, kind, finding or key to narrow it, got all of them"
     if rule.until is None:
         yield f"/ignore/{at}/until: expected a time at most a year ahead, got nothing"
     elif rule.until > now + MAX_IGNORED:
-        yield f"/ignore/{at}/until: expected a time at most a year ahead, got {rule.until.isoformat()}"
+        yield f"/ignore/{at}/until: expected a time at most a year ahead, got {entry['until']}"
     for index, kind in enumerate(rule.findings):
         if kind in never_ignored:
             yield f"/ignore/{at}/findings/{index}: expected a kind that may be hidden, got {kind}"
@@ -87,9 +89,9 @@ def _list_faults(at: int, rule: IgnoreRule, now: datetime, never_ignored: Contai
 def _list_long_windows(document: FleetDocument, windows: Sequence[MaintenanceWindow]) -> Iterator[str]:
     for at, (entry, window) in enumerate(zip(document.get("maintenance", ()), windows, strict=True)):
         pointer = f"/maintenance/{at}"
+        if "from" in entry and parse_time(entry["to"]) - parse_time(entry["from"]) > MAX_WINDOW:
+            yield f"{pointer}/to: expected at most {MAX_WINDOW.days} days after from"
         if window.recurrence is None:
-            if parse_time(entry["to"]) - parse_time(entry["from"]) > MAX_WINDOW:
-                yield f"{pointer}/to: expected at most {MAX_WINDOW.days} days after from"
             continue
         if parse_duration(entry["for"]) > MAX_REPEATED_WINDOW:
             yield f"{pointer}/for: expected at most {MAX_REPEATED_WINDOW.days} days, got {entry['for']}"

@@ -85,19 +85,19 @@ class Recurrence(Struct, frozen=True):
     timezone: str
     length: timedelta
 
-    def find_problem(self) -> str | None:
-        """Find what keeps it from ever beginning, the field first; None if nothing does."""
+    def list_problems(self) -> Iterator[str]:
+        """List what keeps it from ever beginning, the field first: each field is looked at by itself."""
         try:
-            zone = ZoneInfo(self.timezone)
+            ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            return f"timezone: expected a time zone such as Europe/Berlin, got {self.timezone}"
+            yield f"timezone: expected a time zone such as Europe/Berlin, got {self.timezone}"
         if len(self.cron.split()) != CRON_FIELDS:
-            return f"cron: expected minute, hour, day, month and day of the week, got {self.cron}"
+            yield f"cron: expected minute, hour, day, month and day of the week, got {self.cron}"
+            return
         try:
-            next(CronSim(self.cron, _ANY_DAY.astimezone(zone)))
+            next(CronSim(self.cron, _ANY_DAY))
         except (CronSimError, StopIteration) as error:
-            return f"cron: expected a line that cron takes ({error or 'it never comes'}), got {self.cron}"
-        return None
+            yield f"cron: expected a line that cron takes ({error or 'it never comes'}), got {self.cron}"
 
     def list_periods(self, after: datetime) -> Iterator[Period]:
         """List its periods that begin after a time, without an end."""
