@@ -331,7 +331,7 @@ def test_a_record_is_shown_by_number_key_and_address(run: Run, story: Story) -> 
     failed = run("show", make_record_key("vc01", "domain-c404", 1), "--dir", story.directory)
     assert "could not look: " in failed.out
     missing = run("show", "prod-a", 99, "--dir", story.directory)
-    assert (missing.code, "there is no such record: prod-a 99" in missing.err) == (2, True)
+    assert (missing.code, "there is no such record: prod-a 99\n  Its newest is " in missing.err) == (2, True)
     gone = run("show", make_record_key("vc01", PROD_A, 99), "--dir", story.directory)
     assert (gone.code, "is not there any more" in gone.err) == (2, True)
 

@@ -48,12 +48,16 @@ def test_a_copy_is_opened_if_a_trail_may_be_in_it(tmp_path: Path) -> None:
             "no copy of an AuditBucket: it has no folder records\nName the folder above it: --dir",
         ),
         ("copy/digests", "Name the folder above it: --dir"),
+        (
+            "evidence",
+            "evidence is no copy of an AuditBucket: it has no folder records\nName the excerpt in it: --dir",
+        ),
     ],
 )
 def test_a_folder_without_a_trail_is_refused(tmp_path: Path, folder: str, said: str) -> None:
     """With what to do about it."""
     (tmp_path / "file").touch()
-    for name in ("empty", "other/photos", "copy/records/vcenter=vc01", "copy/digests/keys"):
+    for name in ("empty", "other/photos", "copy/records/vcenter=vc01", "copy/digests/keys", "evidence/trail"):
         (tmp_path / name).mkdir(parents=True)
     with pytest.raises(PermanentError) as refused:
         TrailSource(tmp_path / folder, TARGET).open()

@@ -25,7 +25,7 @@ from esx_drift.cli.options import VCenterOption
 from esx_drift.cli.past import LocalOption, Times, end_with_damages, find_log, make_times, open_logs
 from esx_drift.cli.status import read_clock
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_note, print_warning
-from esx_drift.cli.trail_source import TrailSource, with_trail_options
+from esx_drift.cli.trail_source import TRAIL_FOLDER, TrailSource, with_trail_options
 from esx_drift.cli.verify import (
     PublicKeysOption,
     describe_excerpt,
@@ -59,7 +59,6 @@ if TYPE_CHECKING:
     from esx_drift.trail.past import TrailLogs
     from esx_drift.trail.verify import Verification
 
-TRAIL_FOLDER: Final = "trail"
 MAX_NAMED_PROBLEMS: Final = 100
 """So many problems are named in the report; ``verify`` names all."""
 

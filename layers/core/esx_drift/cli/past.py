@@ -16,7 +16,7 @@ import typer
 from msgspec import Struct, field
 
 from esx_drift.cli.options import choose_cluster, describe_nearest
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, EXIT_TROUBLE, fail, print_note, print_warning
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_note, print_warning
 from esx_drift.cli.trail_source import TrailSource
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef
 from esx_drift.domain.stored.types import Json, Record
@@ -459,8 +459,14 @@ def end_with_damages(logs: "TrailLogs", code: int | None = EXIT_DIFFERENCES) -> 
 
 def fail_unanswered(logs: "TrailLogs", message: str) -> NoReturn:
     """End with trouble: by what of the trail ``logs`` is damaged, or if nothing is, by a ``message``."""
-    end_with_damages(logs, EXIT_TROUBLE)
-    fail(message)
+    end_with_damages(logs, code=None)
+    fail(NOT_ANSWERED if logs.damages else message)
+
+
+NOT_ANSWERED: Final = (
+    "not answered: it rests on what is damaged\n"
+    "To see all that is: esx-drift verify. What to do says docs/operations.md, When the trail is damaged."
+)
 
 
 def list_ids(hosts: Iterable[str], names: "dict[str, str]") -> list[Json]:

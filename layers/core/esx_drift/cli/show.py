@@ -94,6 +94,7 @@ def _find_record(
     wanted = [number] if number is not None else numbers[-1:]
     if not set(wanted) & set(numbers):
         none = f"there is no such record: {record}{f' {number}' if number else ''}"
+        none += f"\nIts newest is {numbers[-1]}." if numbers else ""
         fail_unanswered(logs, describe_nothing(logs, log, none))
     return next(logs.read_records(log, wanted), None)
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 DIR_OPTION: Final = "--dir"
 
+TRAIL_FOLDER: Final = "trail"
+"""What ``evidence`` calls the excerpt in the folder that it writes."""
+
 HOW_TO_COMPLETE: Final = "Was the copy broken off? This completes it: aws s3 sync s3://AUDIT-BUCKET"
 
 DirOption = Annotated[
@@ -87,6 +90,8 @@ def _require_trail(directory: Path) -> None:
     if not names & TRAIL_FOLDERS:
         inside = directory.resolve().name in TRAIL_FOLDERS or any("=" in name for name in names)
         advice = f"Name the folder above it: {DIR_OPTION} {directory.parent}" if inside else _HOW_TO_COPY
+        if TRAIL_FOLDER in names:
+            advice = f"Name the excerpt in it: {DIR_OPTION} {directory / TRAIL_FOLDER}"
         raise PermanentError(f"{directory} is no copy of an AuditBucket: it has no folder records\n{advice}")
 
 
