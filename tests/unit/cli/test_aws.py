@@ -117,8 +117,8 @@ def test_a_function_is_asked_once_and_waited_for() -> None:
             ("--profile", "no-region", "--region", "eu-west-1"),
             (
                 "Looking for the stack esx-drift in eu-west-1 failed: Unable to locate credentials\n"
-                "  Log in to AWS (aws sso login, aws configure), or name a profile: --profile NAME,"
-                " AWS_PROFILE\n"
+                "  Log in to AWS (aws sso login, aws configure), or name a profile: AWS_PROFILE,"
+                " or --profile NAME of a command that asks a stack\n"
             ),
         ),
         (

@@ -127,6 +127,15 @@ def test_the_history_says_what_when_where_and_who(run: Run, story: Story) -> Non
     assert run("history", "@vcenter", "--dir", story.directory).out.startswith("the vCenter vc01: 0 changes")
 
 
+def test_where_nothing_changed_what_opened_and_ended_is_counted(run: Run, story: Story) -> None:
+    """Else an outage would read as a quiet time."""
+    question = ("history", "prod-a", "--host", "esx04", "--dir", story.directory)
+    plain, whole = run(*question), run(*question, "--findings")
+    said = "A finding, such as an outage, opened, grew or ended 3 times: --findings lists them."
+    assert (plain.out.splitlines()[1], said in whole.out) == (said, False)
+    assert said not in run("history", "prod-a", "--dir", story.directory).out
+
+
 def test_the_history_of_one_host_component_or_time(run: Run, story: Story) -> None:
     """Only what is about it."""
     at = ("--dir", story.directory, "--format", "json")
@@ -283,6 +292,7 @@ def test_orphaned_vibs_are_listed_with_their_spread(run: Run, story: Story) -> N
     assert {one["vib"]: one["fleet_hosts"] for one in listed} == {MFT: 1, SMNTEMP: 0}
     assert now.out.splitlines()[2].split()[-4:] == ["now", "In", "the", "fleet"]
     assert now.out.splitlines()[3].split()[-2:] == ["1", "host"]
+    assert gone.out.startswith("1 orphaned VIB on 1 host of 8 clusters, and 1 that went from all\n")
     own = run("orphans", "prod-a", "--dir", story.directory)
     assert "In the fleet" not in own.out
     assert "0 orphaned VIBs" in run("orphans", "prod-b", "--dir", story.directory).out

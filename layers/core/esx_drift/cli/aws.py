@@ -57,7 +57,10 @@ MAX_LISTED_PROFILES: Final = 10
 SAY_WHERE = (
     "Say where it is deployed: --region REGION or AWS_REGION, or a profile that has one: --profile NAME"
 )
-SAY_WHO = "Log in to AWS (aws sso login, aws configure), or name a profile: --profile NAME, AWS_PROFILE"
+SAY_WHO = (
+    "Log in to AWS (aws sso login, aws configure), or name a profile: AWS_PROFILE, or --profile NAME of a"
+    " command that asks a stack"
+)
 
 EXPIRED: Final = {
     "ExpiredToken",

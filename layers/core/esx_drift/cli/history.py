@@ -116,14 +116,14 @@ def history(  # noqa: PLR0913, PLR0917 -- each is an option of the command
     records, own = _read_records(logs, log, start)
     wanted = parse_wanted_host(host, times)
     known, only = _read_hosts(logs, log, records, wanted)
-    entries = [
+    listed = [
         entry
         for entry in list_history(records)
         if entry.seq in own
         and (only is None or not set(only.list_ids_at(known.get_at(entry.at))).isdisjoint(entry.hosts))
         and (component is None or _is_about(entry, component))
-        and (findings or entry.kind != "finding")
     ]
+    entries = [entry for entry in listed if findings or entry.kind != "finding"]
     _warn_of_unknown(component, records, logs)
     if output is ListFormat.json:
         document = {**_build_document(log, entries, known), "host_ids": cast("Json", only and only.ids)}
@@ -146,6 +146,7 @@ def history(  # noqa: PLR0913, PLR0917 -- each is an option of the command
         elif start is not None and len(records) == len(own):
             first = times.format_zoned(records[0]["checked_at"])
             print_line(f"The first record is of {first}: nothing is known of the time before it.")
+        _print_unlisted(listed, entries)
         _print_entries(entries, known, times)
     end_with_damages(logs)
 
@@ -211,6 +212,13 @@ def _warn_of_unknown(component: str | None, records: Sequence[Record], logs: "Tr
 
 def _count(entries: Sequence[HistoryEntry]) -> str:
     return format_count(sum(entry.kind == "change" for entry in entries), "change")
+
+
+def _print_unlisted(listed: Sequence[HistoryEntry], entries: Sequence[HistoryEntry]) -> None:
+    """Say how many of all that are ``listed`` the ``entries`` leave out, where no change is among them."""
+    if len(listed) > len(entries) and not any(entry.change for entry in entries):
+        moves = format_count(len(listed) - len(entries), "time")
+        print_line(f"A finding, such as an outage, opened, grew or ended {moves}: --findings lists them.")
 
 
 def _print_entries(entries: Sequence[HistoryEntry], known: KnownHosts, times: Times) -> None:

@@ -149,9 +149,10 @@ def _print_rows(rows: Sequence[_Row], times: Times, clusters: int, *, whole: boo
     open_now = [row for row in rows if row.orphan.hosts]
     hosts = {(row.log.vcenter, host) for row in open_now for host in row.orphan.hosts}
     vibs = {row.orphan.vib for row in open_now}
+    gone = len({row.orphan.vib for row in rows} - vibs)
     print_line(
         f"{format_count(len(vibs), 'orphaned VIB')} on {format_count(len(hosts), 'host')}"
-        f" of {format_count(clusters, 'cluster')}",
+        f" of {format_count(clusters, 'cluster')}{f', and {gone} that went from all' if gone else ''}",
         "bold",
     )
     if rows:
