@@ -6,7 +6,6 @@ Longer than 250 lines, because what is shown is what is sent.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from copy import replace
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -29,8 +28,7 @@ from esx_drift.cli.options import (
     YesOption,
     with_stack_options,
 )
-from esx_drift.cli.status import read_clock
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, read_clock
 from esx_drift.domain.acceptance import compare_with_accepted, expire_accepted
 from esx_drift.domain.decisions import REPLACED, accept_hosts, list_acceptable_hosts
 from esx_drift.domain.findings.kinds import PERSON_KINDS
@@ -203,7 +201,7 @@ def _list_closed_findings(
     """List the findings that the checker closes if these hosts are accepted, by its own rule."""
     decision: Decision = {"by": "", "reason": "", "shown_at": seq, "hosts": hosts, "instance_uuid": None}
     findings = after["findings"]
-    left = accept_hosts(after, decision, snapshot, "", datetime.now(UTC), findings.keys()).after["findings"]
+    left = accept_hosts(after, decision, snapshot, "", read_clock(), findings.keys()).after["findings"]
     return tuple(finding for key, finding in findings.items() if key not in left)
 
 
@@ -265,7 +263,7 @@ def accept(  # noqa: PLR0913, PLR0917 -- each is an option, which typer passes b
     """
     options = replace(
         parse_decision_options(reason, ticket, ask=not yes, wait_seconds=wait),
-        until=parse_until(until, datetime.now(UTC)),
+        until=parse_until(until, read_clock()),
     )
     if not cluster.startswith("@"):
         names = tuple(name.strip() for name in hosts.split(",")) if hosts is not None else ()
@@ -312,7 +310,7 @@ def _read_preview(
         fail(f"{cluster.name} was not looked at yet: there is nothing to accept")
     shown = log.after if record is None else _read_shown(client, cluster, record, log.after)
     reader = BaselineReader(client.store, cluster.vcenter, cluster.cluster)
-    baseline = reader.read(expire_accepted(shown, datetime.now(UTC)))
+    baseline = reader.read(expire_accepted(shown, read_clock()))
     if baseline is None:
         fail(f"{reader.damages[0].message}: restore its former version in S3 first")
     snapshot = baseline.snapshot

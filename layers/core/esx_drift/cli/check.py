@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from copy import replace
-from datetime import UTC, datetime
 from threading import Event
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Final
@@ -31,6 +30,7 @@ from esx_drift.cli.terminal import (
     make_stderr,
     print_line,
     print_table,
+    read_clock,
 )
 from esx_drift.domain.dispatching.run import Run, list_failed_dispatches
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
@@ -453,7 +453,7 @@ def _render_retirement(result: CheckResult, target: StackOptions) -> str:
 def _print_results(follower: RunFollower, timeout: int, target: StackOptions) -> None:
     """Print the table, and end the command by what is in it."""
     results = list(list_results(follower))
-    year = datetime.now(UTC).year
+    year = read_clock().year
     print_table(build_table(RESULT_HEADINGS, (result.render_cells(year) for result in results)))
     _print_news(results, target)
     open_now = [result for result in results if result.open not in {"", "none"}]

@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from threading import Event
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Literal
@@ -17,8 +17,7 @@ import typer
 from msgspec import Struct
 
 from esx_drift.cli.options import ClusterFinder
-from esx_drift.cli.status import read_clock
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, require_yes
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, read_clock, require_yes
 from esx_drift.domain.acceptance import MAX_ACCEPTED_FOR
 from esx_drift.domain.decisions import find_retired_since
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef
@@ -251,7 +250,7 @@ class DecisionClient(Struct, frozen=True):
             None,
             cluster.vcenter,
             (cluster.cluster, cluster.name),
-            datetime.now(UTC),
+            read_clock(),
             decision=decision,
         )
         self.queue.send_check(request, 0)

@@ -23,8 +23,7 @@ from esx_drift.cli.evidence_report import (
 )
 from esx_drift.cli.options import VCenterOption
 from esx_drift.cli.past import LocalOption, Times, end_with_damages, find_log, make_times, open_logs
-from esx_drift.cli.status import read_clock
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_note, print_warning
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_note, print_warning, read_clock
 from esx_drift.cli.trail_source import TRAIL_FOLDER, TrailSource, with_trail_options
 from esx_drift.cli.verify import (
     PublicKeysOption,

@@ -22,7 +22,6 @@ from esx_drift.cli.options import (
     describe_nearest,
     with_stack_options,
 )
-from esx_drift.cli.status import read_clock
 from esx_drift.cli.status_hosts import HostRow, list_host_rows
 from esx_drift.cli.status_rows import (
     FleetStatus,
@@ -40,6 +39,7 @@ from esx_drift.cli.terminal import (
     print_line,
     print_table,
     print_warning,
+    read_clock,
     render_csv,
 )
 from esx_drift.domain.fleet.fleet import Fleet

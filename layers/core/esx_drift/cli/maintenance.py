@@ -23,8 +23,7 @@ from esx_drift.cli.options import (
     print_help_alone,
     with_stack_options,
 )
-from esx_drift.cli.status import read_clock
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, read_clock
 from esx_drift.domain.decisions import list_begun_windows
 from esx_drift.domain.fleet.rules import MAX_REPEATED_WINDOW
 from esx_drift.domain.stored.identifiers import ClusterRef

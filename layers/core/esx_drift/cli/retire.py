@@ -19,8 +19,7 @@ from esx_drift.cli.options import (
     YesOption,
     with_stack_options,
 )
-from esx_drift.cli.status import read_clock
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, read_clock
 from esx_drift.domain.decisions import is_listed, list_begun_windows
 from esx_drift.domain.fleet.fleet import find_excluding_pattern
 from esx_drift.domain.stored.identifiers import ClusterRef

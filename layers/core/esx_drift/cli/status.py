@@ -8,7 +8,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from copy import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
@@ -47,6 +47,7 @@ from esx_drift.cli.terminal import (
     make_stdout,
     print_line,
     print_warning,
+    read_clock,
 )
 from esx_drift.domain.decisions import find_retired_since
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_state_key
@@ -157,11 +158,6 @@ class StatusView(Struct, frozen=True):
     telling: Telling
     retired: tuple[RetiredMaintenance, ...]
     options: StackOptions
-
-
-def read_clock() -> datetime:
-    """Read this machine's clock."""
-    return datetime.now(UTC)
 
 
 def _read_view(stack: "DeployedStack", cluster: str | None, vcenter: str | None) -> StatusView:

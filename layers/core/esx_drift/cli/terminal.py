@@ -14,6 +14,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO, cast
@@ -223,6 +224,11 @@ REFUSED: Final = frozenset({"AccessDenied", "AccessDeniedException", "Authorizat
 """How AWS says that a person may not do it."""
 
 RIGHTS_ADVICE: Final = "Which policy this command needs says docs/operations.md, Who may do what."
+
+
+def read_clock() -> datetime:
+    """Read this machine's clock."""
+    return datetime.now(UTC)
 
 
 class ExitCodes:

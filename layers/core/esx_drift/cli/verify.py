@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from esx_drift.cli.status import read_clock
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, make_stderr, print_line, print_note
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, make_stderr, print_line, print_note, read_clock
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.domain.stored.types import Json
 from esx_drift.domain.text.times import format_time
