@@ -9,6 +9,7 @@ from typing import Any, Final, get_args
 from esx_drift.cli.fleet_spelling import find_value, get_pointer
 from esx_drift.cli.fleet_yaml import FleetText
 from esx_drift.domain.stored.types import ChangeKind, Element, FindingKind
+from esx_drift.domain.text.wording import join_all
 
 _FORMS: Final = (("from", "to"), ("cron", "timezone", "for"))
 _TIMELESS: Final = "expected either from and to, or cron, timezone and for, got "
@@ -68,12 +69,7 @@ def _describe_times(entry: Mapping[str, object]) -> str:
     missing = [name for name in meant if name not in entry]
     extra = [name for name in other if name in entry]
     parts = [
-        f"{_join_and(missing)} {'are' if len(missing) > 1 else 'is'} missing" if missing else "",
-        f"{_join_and(extra)} can't stand beside {_join_and(meant)}" if extra else "",
+        f"{join_all(missing, 'and')} {'are' if len(missing) > 1 else 'is'} missing" if missing else "",
+        f"{join_all(extra, 'and')} can't stand beside {join_all(meant, 'and')}" if extra else "",
     ]
-    return f"{_join_and(given)}: {', and '.join(filter(None, parts))}"
-
-
-def _join_and(names: list[str] | tuple[str, ...]) -> str:
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
+    return f"{join_all(given, 'and')}: {', and '.join(filter(None, parts))}"

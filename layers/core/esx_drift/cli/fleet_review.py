@@ -36,7 +36,7 @@ from esx_drift.domain.fleet.rules import IgnoreRule
 from esx_drift.domain.stored.types import ChangeKind, Element
 from esx_drift.domain.suppression import NEVER_IGNORED
 from esx_drift.domain.text.times import format_time, parse_time
-from esx_drift.domain.text.wording import name_element, split_vib_key
+from esx_drift.domain.text.wording import join_all, name_element, split_vib_key
 
 type Entry = dict[str, Any]
 
@@ -388,7 +388,7 @@ def _list_impossible(at: int, rule: IgnoreRule) -> Iterator[str]:
         kinds = {*(rule.kinds or get_args(ChangeKind.__value__))}
         possible = [element for element in elements if kinds - NO_CHANGE.get(element, frozenset())]
         if not possible:
-            never = f"no {_join_or(map(name_element, elements))} is ever {_join_or(rule.kinds)}"
+            never = f"no {join_all(map(name_element, elements), 'or')} is ever {join_all(rule.kinds, 'or')}"
             yield f"/ignore/{at}/kinds: {rule.name} hides no change: {never}"
         elif kinds == {"relabelled"}:
             yield f"/ignore/{at}/kinds: {rule.name} hides no change: nobody is told what is only relabelled"
@@ -397,11 +397,6 @@ def _list_impossible(at: int, rule: IgnoreRule) -> Iterator[str]:
     for index, kind in enumerate(rule.findings):
         if (why := _find_obstacle(rule, FINDING_KINDS[kind])) is not None:
             yield f"/ignore/{at}/findings/{index}: {rule.name} hides no {kind}: {why}"
-
-
-def _join_or(names: Iterable[str]) -> str:
-    *others, last = names
-    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _names_whole_vib(rule: IgnoreRule) -> bool:

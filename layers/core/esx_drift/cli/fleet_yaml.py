@@ -15,6 +15,7 @@ from typing import Final
 import yaml
 from msgspec import Struct, field
 
+from esx_drift.cli.fleet_spelling import get_pointer
 from esx_drift.contracts import parse_sent_json
 from esx_drift.errors import ContractViolation
 
@@ -111,7 +112,7 @@ class FleetText(Struct, frozen=True):
 
     def find_line(self, fault: str) -> int | None:
         """The line that a fault is about: that of its pointer, or of what should hold the missing value."""
-        pointer, _, _ = fault.partition(": ")
+        pointer = get_pointer(fault)
         while pointer and pointer not in self.lines:
             pointer = pointer.rpartition("/")[0]
         return self.lines.get(pointer)

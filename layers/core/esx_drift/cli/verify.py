@@ -18,7 +18,7 @@ from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, make_stderr, print_li
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.domain.stored.types import Json
 from esx_drift.domain.text.times import format_time
-from esx_drift.domain.text.wording import clean_text, format_count, format_duration
+from esx_drift.domain.text.wording import clean_text, format_count, format_duration, join_all
 from esx_drift.domain.trail.excerpt import EXCERPT_KEY, build_excerpt_manifest
 from esx_drift.errors import ContractViolation
 
@@ -172,8 +172,7 @@ def require_proof(found: "Verification", source: TrailSource, *, is_pinned: bool
             " Without --public-key it is verified whether all agrees with itself."
         )
     if chain.is_of_other_key:
-        *others, last = sorted(chain.signers.keys() | chain.time_signers)
-        signers = f"{', '.join(others)} and {last}" if others else last
+        signers = join_all(sorted(chain.signers.keys() | chain.time_signers), "and")
         fail(
             f"no digest here is signed by {', nor by '.join(chain.unused)}, which was given: they are signed"
             f" by {signers}\n"

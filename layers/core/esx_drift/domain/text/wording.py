@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Final
 
@@ -78,6 +78,12 @@ def join_names(names: Sequence[str], most: int = MAX_LISTED) -> str:
     if len(names) <= most:
         return ", ".join(names)
     return f"{', '.join(names[:most])} and {len(names) - most} more"
+
+
+def join_all(names: Iterable[str], word: str) -> str:
+    """Join all ``names``, of which there is one at least, the last by a ``word``: ``a, b and c``."""
+    *others, last = names
+    return f"{', '.join(others)} {word} {last}" if others else last
 
 
 def join_reason(reason: str, ticket: str | None) -> str:
